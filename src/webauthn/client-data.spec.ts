@@ -13,7 +13,7 @@ function refusalOf(text: string, expected: Partial<ClientDataExpectation> = {}):
   const type = expected.type ?? 'webauthn.get';
   const crossOrigin = { allow: false, topOrigins: [] };
   try {
-    return `holds: ${verifyClientData(encoded(text), { type, challenge: CHALLENGE, origins: [ORIGIN], crossOrigin, ...expected }) ?? 'no top origin'}`;
+    return `holds: ${verifyClientData(encoded(text), { type, challenge: CHALLENGE, origins: [ORIGIN], crossOrigin, ...expected }).topOrigin ?? 'no top origin'}`;
   } catch (error) {
     if (error instanceof Refusal) return error;
     throw error;

@@ -2,37 +2,57 @@ import { step, Refusal, refuseUnless } from './refusal.js';
 
 /** The values that a ceremony expects in its client data. */
 export interface ClientDataExpectation {
-  readonly type: 'webauthn.create' | 'webauthn.get';
+  readonly type: 'webauthn.create' | 'webauthn.get' | 'payment.get';
   readonly challenge: Buffer;
   readonly origins: readonly string[];
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
 }
 
-/** CollectedClientData (WebAuthn L3 §5.8.1). An optional member that is null counts as absent. */
-interface ClientData {
+/** CollectedClientData (WebAuthn L3 §5.8.1) before it is verified. A crossOrigin or topOrigin of null counts as absent. */
+interface ReceivedClientData {
   readonly type: unknown;
   readonly challenge: unknown;
   readonly origin: unknown;
   readonly crossOrigin?: unknown;
   readonly topOrigin?: unknown;
+  /** The member that Secure Payment Confirmation adds (SPC §5.1). */
+  readonly payment?: unknown;
+}
+
+/** Client data whose members of WebAuthn are verified. */
+export interface ClientData {
+  /** The bytes that the authenticator signed the hash of. */
+  readonly bytes: Buffer;
+  readonly origin: string;
+  /** The ceremony ran in a frame of another origin. */
+  readonly crossOrigin: boolean;
+  /** The top origin of a cross-origin ceremony that the policy allows. */
+  readonly topOrigin: string | undefined;
+  /** As it was received. */
+  readonly payment: unknown;
 }
 
 /** The number of the first of the seven steps that both ceremonies have for client data, in the same order. */
 const SECTIONS = {
   'webauthn.create': { section: '§7.1', first: 5 },
   'webauthn.get': { section: '§7.2', first: 8 },
+  // SPC §9.1 step 2 changes the expected values, but not the order of the steps.
+  'payment.get': { section: '§7.2', first: 8 },
 } as const;
 
 /**
  * Verifies the client data: WebAuthn L3 §7.1 steps 5-11 and §7.2 steps 8-14.
  *
- * @returns the top origin of a cross-origin ceremony that the policy allows
  * @throws Refusal
  */
-export function verifyClientData(encoded: string, expected: ClientDataExpectation): string | undefined {
+export function verifyClientData(encoded: string, expected: ClientDataExpectation): ClientData {
   const { section, first } = SECTIONS[expected.type];
-  const text = step(section, first, () => decodeUtf8(decodeBase64url(encoded, 'clientDataJSON')));
-  const { type, challenge, origin, crossOrigin, topOrigin } = step(section, first + 1, () => parseClientData(text));
+  const [bytes, text] = step(section, first, () => {
+    const decoded = decodeBase64url(encoded, 'clientDataJSON');
+    return [decoded, decodeUtf8(decoded)];
+  });
+  const received = step(section, first + 1, () => parseClientData(text));
+  const { type, challenge, origin, crossOrigin, topOrigin, payment } = received;
   step(section, first + 2, () => {
     refuseUnless(type === expected.type, 'type-mismatch', `type is ${quoteReceived(type)}, not "${expected.type}"`);
   });
@@ -45,9 +65,8 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
     );
   });
   step(section, first + 4, () => {
-    const known = typeof origin === 'string' && expected.origins.includes(origin);
     refuseUnless(
-      known,
+      expected.origins.includes(origin as string),
       'origin-mismatch',
       `origin is ${quoteReceived(origin)}, not one of ${expected.origins.join(', ')}`,
     );
@@ -59,10 +78,16 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
       'the ceremony ran in a cross-origin frame, which the policy does not allow',
     );
   });
-  return step(section, first + 6, () => {
+  step(section, first + 6, () => {
     verifyTopOrigin(crossOrigin === true, topOrigin, expected.crossOrigin.topOrigins);
-    return topOrigin as string | undefined;
   });
+  return {
+    bytes,
+    origin: origin as string,
+    crossOrigin: crossOrigin === true,
+    topOrigin: topOrigin as string | undefined,
+    payment,
+  };
 }
 
 function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: readonly string[]): void {
@@ -92,7 +117,7 @@ function decodeUtf8(bytes: Buffer): string {
   }
 }
 
-function parseClientData(text: string): ClientData {
+function parseClientData(text: string): ReceivedClientData {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -102,7 +127,7 @@ function parseClientData(text: string): ClientData {
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   refuseUnless(isObject, 'malformed', 'clientDataJSON is not a JSON object');
   refuseUnless(!hasRepeatedMember(text, value), 'malformed', 'clientDataJSON names a member twice');
-  const { crossOrigin: framed, topOrigin: top, ...members } = value as ClientData;
+  const { crossOrigin: framed, topOrigin: top, ...members } = value as ReceivedClientData;
   const [crossOrigin, topOrigin] = [framed ?? undefined, top ?? undefined];
   refuseUnless(
     crossOrigin === undefined || typeof crossOrigin === 'boolean',

@@ -34,21 +34,46 @@ export const REASONS = [
   'purpose-mismatch',
   'ceremony-mismatch',
   'transaction-mismatch',
+  'payment-mismatch',
+  'browser-key-invalid',
+  'browser-key-denied',
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
+
+/** The members of client data that a refusal for `payment-mismatch` can name: the contract's closed list. */
+export const PAYMENT_MEMBERS = [
+  'payment',
+  'payment.rpId',
+  'payment.rp',
+  'payment.topOrigin',
+  'payment.payeeName',
+  'payment.payeeOrigin',
+  'payment.paymentEntitiesLogos',
+  'payment.total',
+  'payment.total.currency',
+  'payment.total.value',
+  'payment.instrument',
+  'payment.instrument.displayName',
+  'payment.instrument.icon',
+  'payment.instrument.iconMustBeShown',
+  'payment.instrument.details',
+] as const;
+
+export type PaymentMember = (typeof PAYMENT_MEMBERS)[number];
 
 /** The advice to auth-service's developers for each reason of a refusal. A response has it beside the detail. */
 export const ADVICE: Readonly<Record<Reason, string>> = {
   malformed:
     'Send the answer exactly as PublicKeyCredential.toJSON() gives it. If you do, let the user try another browser or authenticator.',
   'type-mismatch':
-    'Send the answer of navigator.credentials.create() as a registration, that of get() as an authentication.',
+    'Send the answer of navigator.credentials.create() as a registration, that of get() as an authentication, that of a PaymentRequest as a payment.',
   'challenge-mismatch':
     'Give the browser the options that came with this challengeId, and send its answer with that challengeId.',
   'origin-mismatch':
-    'If the page is yours, add its origin to the relying party’s origins. If it is not, somebody may be phishing your users.',
-  'cross-origin-denied': 'Run the ceremony in the top page, or allow the frame with the policy’s crossOrigin.',
+    'If the page is yours, add its origin to the relying party’s origins, or to the payment’s callerOrigins. If it is not, somebody may be phishing your users.',
+  'cross-origin-denied':
+    'Run the ceremony in the top page, or allow the frame with the policy’s crossOrigin, or with the payment’s topOrigins.',
   'rp-id-mismatch': 'Give the browser the options unchanged: the rpId in them is the challenge’s.',
   'user-presence-missing':
     'Let the user try again. A conditional create needs a challenge with mediation: conditional.',
@@ -84,6 +109,11 @@ export const ADVICE: Readonly<Record<Reason, string>> = {
   'ceremony-mismatch': 'Send the answer to the route of the ceremony for which the challenge was issued.',
   'transaction-mismatch':
     'Send the transaction that the challenge was issued for. If you do, somebody has changed it: confirm nothing.',
+  'payment-mismatch':
+    'Do not pay. Give the browser methodData and details unchanged. If you do, the page that calls the browser changes them.',
+  'browser-key-invalid':
+    'Send clientExtensionResults as the browser gave them. If you do, let the user pay in another way.',
+  'browser-key-denied': 'Identify the user in another way: the policy does not know the browser of this payment.',
 };
 
 export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
@@ -96,14 +126,20 @@ export type AttestationTrust = 'none' | 'self' | 'untrusted' | 'trusted';
 export class Refusal extends Error {
   readonly reason: Reason;
   readonly detail: string;
-  /** The clause of WebAuthn Level 3, such as `§7.1 step 14`; absent when only the policy refuses. */
+  /** The member that differs; present for `payment-mismatch`. */
+  readonly member?: PaymentMember;
+  /**
+   * The clause of WebAuthn Level 3, such as `§7.1 step 14`, or of Secure Payment Confirmation, such as `SPC §9.1 step
+   * 2.5`; absent when only the policy refuses.
+   */
   clause?: string;
 
-  constructor(reason: Reason, detail: string) {
+  constructor(reason: Reason, detail: string, member?: PaymentMember) {
     super(`${reason}: ${detail}`.toWellFormed());
     this.name = 'Refusal';
     this.reason = reason;
     this.detail = detail.toWellFormed();
+    if (member) this.member = member;
   }
 }
 
@@ -111,9 +147,13 @@ export class Refusal extends Error {
 export type Section = '§7.1' | '§7.2';
 
 /** Runs one numbered step of a ceremony and adds its number to a refusal. @throws Refusal */
-export function step<T>(section: Section, number: number, run: () => T): T {
+export const step = <T>(section: Section, number: number, run: () => T): T =>
+  inClause(`${section} step ${String(number)}`, run);
+
+/** Runs what a clause of a specification demands and adds the clause to a refusal. @throws Refusal */
+export function inClause<T>(clause: string, run: () => T): T {
   const name = (error: unknown): never => {
-    if (error instanceof Refusal) error.clause ??= `${section} step ${String(number)}`;
+    if (error instanceof Refusal) error.clause ??= clause;
     throw error;
   };
   try {

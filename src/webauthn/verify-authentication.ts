@@ -1,33 +1,18 @@
-import { hash } from 'node:crypto';
-import type { AuthenticationResponseJSON } from '@simplewebauthn/server';
-import { parseAuthenticatorData, verifyAuthenticatorData } from './authenticator-data.js';
-import { decodeBase64url, verifyClientData } from './client-data.js';
-import { verifyAssertionSignature } from './signature.js';
-import { refuseUnless, step } from './refusal.js';
+import {
+  type AssertionExpectation,
+  type AuthenticationResponseJSON,
+  decodeAssertion,
+  type VerifiedAuthentication,
+  verifyAssertion,
+} from './assertion.js';
+import { verifyClientData } from './client-data.js';
 
-export type { AuthenticationResponseJSON };
+export type { AuthenticationResponseJSON, VerifiedAuthentication };
 
-export interface AuthenticationExpectation {
-  readonly rpId: string;
+export interface AuthenticationExpectation extends AssertionExpectation {
   readonly origins: readonly string[];
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly challenge: Buffer;
-  readonly requireUserVerification: boolean;
-  /** Lets a credential become backup eligible after its registration. */
-  readonly allowBackupGrowth: boolean;
-  /** The stored credential record. */
-  readonly credential: {
-    readonly credentialId: Buffer;
-    readonly publicKey: Buffer;
-    readonly backupEligible: boolean;
-  };
-}
-
-export interface VerifiedAuthentication {
-  readonly signCount: number;
-  readonly userVerified: boolean;
-  readonly backupEligible: boolean;
-  readonly backedUp: boolean;
 }
 
 /**
@@ -37,54 +22,19 @@ export interface VerifiedAuthentication {
  * @throws Refusal
  */
 export function verifyAuthentication(
-  { id, rawId, response }: AuthenticationResponseJSON,
+  answer: AuthenticationResponseJSON,
   expected: AuthenticationExpectation,
 ): VerifiedAuthentication {
-  step('§7.2', 6, () => {
-    const credentialId = expected.credential.credentialId.toString('base64url');
-    const same = id === credentialId && rawId === credentialId;
-    refuseUnless(same, 'credential-id-invalid', 'id and rawId are not both the id of the credential');
-  });
-  const [signature, authenticatorData, data] = step('§7.2', 7, () => {
-    const bytes = decodeBase64url(response.authenticatorData, 'authenticatorData');
-    return [decodeBase64url(response.signature, 'signature'), bytes, parseAuthenticatorData(bytes)];
-  });
+  // Steps 6 and 7.
+  const assertion = decodeAssertion(answer, expected.credential);
   const { challenge, origins, crossOrigin } = expected;
   // Steps 8 to 14.
-  verifyClientData(response.clientDataJSON, { type: 'webauthn.get', challenge, origins, crossOrigin });
-  // Steps 15 to 18.
-  verifyAuthenticatorData('§7.2', data, {
-    rpId: expected.rpId,
-    requireUserPresence: true,
-    requireUserVerification: expected.requireUserVerification,
+  const { bytes } = verifyClientData(answer.response.clientDataJSON, {
+    type: 'webauthn.get',
+    challenge,
+    origins,
+    crossOrigin,
   });
-  step('§7.2', 19, () => {
-    const [now, before] = [data.backupEligible, expected.credential.backupEligible];
-    refuseUnless(
-      now === before || (now && expected.allowBackupGrowth),
-      'backup-eligibility-changed',
-      now
-        ? 'the passkey can be backed up now (BE is set), but could not be at registration; the relying party’s policy can ' +
-            'allow this with backupEligibilityChange: accept-growth'
-        : 'the passkey cannot be backed up now (BE is not set), but could be at registration; an authenticator never does ' +
-            'that, so the user should register a new passkey',
-    );
-  });
-  const clientDataHash = step('§7.2', 20, () =>
-    hash('sha256', Buffer.from(response.clientDataJSON, 'base64url'), 'buffer'),
-  );
-  step('§7.2', 21, () => {
-    const holds = verifyAssertionSignature(
-      expected.credential.publicKey,
-      Buffer.concat([authenticatorData, clientDataHash]),
-      signature,
-    );
-    refuseUnless(
-      holds,
-      'signature-invalid',
-      'the signature was not made by the key that was registered, over this authenticator data and client data',
-    );
-  });
-  const { signCount, userVerified, backupEligible, backedUp } = data;
-  return { signCount, userVerified, backupEligible, backedUp };
+  // Steps 15 to 21.
+  return verifyAssertion(assertion, bytes, expected);
 }
