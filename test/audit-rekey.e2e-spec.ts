@@ -9,7 +9,7 @@ import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
 import { openCheckpoint } from '../src/tlog/checkpoint.js';
 import { readNotes } from '../src/tlog/checkpoint-trail.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
-import { parseVerifierKeys, type VerifierKey } from '../src/tlog/keys.js';
+import { parseVerifierKeys, readLogSigners, type VerifierKey } from '../src/tlog/keys.js';
 import { verifyEvent } from '../src/tlog/proof-documents.js';
 import { AuditLog } from './support/audit-log.js';
 import { makeKeyFile } from './support/sample-log.js';
@@ -66,11 +66,47 @@ beforeAll(async () => {
   newKeys = parseVerifierKeys(await get(both, 'key'));
   for (const replica of [both, old, both]) await anchor(replica);
   await old.running.stop();
+  await anchor(both);
   await anchor(await start('new', NEW));
 }, 120_000);
 afterAll(async () => {
   for (const replica of replicas.reverse()) await replica.stop();
   await rm(directory, { recursive: true, force: true });
+});
+
+/** Starts a replica on the log whose newest checkpoint the new keys have signed, and stops it. */
+const startOn = async (settings: NodeJS.ProcessEnv, keys = NEW): Promise<void> => {
+  await writeFile(join(directory, 'tried'), keys);
+  const env = { PASSKEY_AUDIT_KEY_FILE: join(directory, 'tried'), ...settings };
+  await (await replicas[0]!.startReplica(undefined, env)).stop();
+};
+
+describe('a start ends with a sentence, before it records anything,', () => {
+  const countStarts = async (): Promise<number> =>
+    (await new AuditLog(replicas[2]!.client).events({ type: 'service.start' })).length;
+
+  const [, mlDsaKey] = NEW.split(/^(?=-----BEGIN)/m);
+  const [otherEd25519Key] = makeKeyFile().split(/^(?=-----BEGIN)/m);
+  it.each<[what: string, keys: string]>([
+    ['other keys', makeKeyFile()],
+    ['another key of one algorithm', otherEd25519Key! + mlDsaKey!],
+    ['no key of one algorithm, and another one of the other', otherEd25519Key!],
+  ])('if its audit key file has %s', async (_, keys) => {
+    const before = await countStarts();
+    const refused: unknown = await startOn({}, keys).catch((error: unknown) => error);
+    const [signed, held] = String(refused).split('but PASSKEY_AUDIT_KEY_FILE has');
+    for (const { keyId } of newKeys) expect(signed).toContain(keyId);
+    for (const { key } of readLogSigners(keys, 'passkey-manager/default')) expect(held).toContain(key.keyId);
+    expect(await countStarts()).toBe(before);
+  });
+
+  it('if PASSKEY_DEPLOYMENT_NAME is another', async () => {
+    const before = await countStarts();
+    await expect(startOn({ PASSKEY_DEPLOYMENT_NAME: 'eu-1' })).rejects.toThrow(
+      /is of passkey-manager\/default, but PASSKEY_DEPLOYMENT_NAME makes this log passkey-manager\/eu-1: set the name back/,
+    );
+    expect(await countStarts()).toBe(before);
+  });
 });
 
 describe('after the audit key was replaced, replica by replica', () => {

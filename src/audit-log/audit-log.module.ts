@@ -24,8 +24,9 @@ import { join } from 'node:path';
 import { Global, Module } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
-import { CONFIG, type Config } from '../config/config.js';
+import { CONFIG, type Config, ConfigError } from '../config/config.js';
 import { Anchors } from '../anchors/anchors.js';
+import { SealRegister } from '../seals/seal-register.js';
 import { AuditArchiveEntity, AuditCheckpointEntity, AuditLeafEntity, AuditNodeEntity } from './log.entities.js';
 import { AuditController } from './audit.controller.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
@@ -36,7 +37,7 @@ import { LogExport } from './log-export.js';
 import { LogFailures } from './log-failures.js';
 import { CheckpointScheduler } from './checkpoint-scheduler.js';
 import { KeyChanges } from './key-changes.js';
-import { LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
+import { describeForeign, LOG_KEYS, type LogKeys, readLogKeys } from './log-keys.js';
 import { LogPartitions } from './log-partitions.js';
 import { LogLines } from './log-lines.js';
 import { LogWriter } from './log-writer.js';
@@ -57,7 +58,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
   imports: [TypeOrmModule.forFeature(ENTITIES)],
   controllers: [TransparencyLogController, AuditController],
   providers: [
-    { provide: LOG_KEYS, inject: [CONFIG], useFactory: provideLogKeys },
+    { provide: LOG_KEYS, inject: [CONFIG, getDataSourceToken(), SealRegister], useFactory: provideLogKeys },
     {
       provide: LogWriter,
       inject: [CONFIG, getDataSourceToken()],
@@ -88,9 +89,15 @@ export class AuditLogModule {}
 
 /**
  * Reads the log's keys. In development it also writes the public keys to the data directory, beside the private ones.
+ *
+ * @param _ a database of another deployment lacks both keys, and the start always names the binding key first
+ * @throws ConfigError if other keys signed the newest checkpoint, or it is of a log with another name
  */
-function provideLogKeys(config: Config): LogKeys {
+async function provideLogKeys(config: Config, dataSource: DataSource, _: SealRegister): Promise<LogKeys> {
   const keys = readLogKeys(config);
+  const latest = await new LogRepository(dataSource).findLatestCheckpoint();
+  const foreign = latest && describeForeign(keys, latest.note);
+  if (foreign !== undefined) throw new ConfigError([foreign]);
   if (!config.production) writeFileSync(join(config.dataDir, 'audit.pub'), keys.verifierKeys);
   return keys;
 }

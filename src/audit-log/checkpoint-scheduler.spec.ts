@@ -3,9 +3,12 @@ import { Logger } from '@nestjs/common';
 import pg from 'pg';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import { Severable } from '../../test/support/severable.js';
-import { LogReplica, StoredLog } from '../../test/support/stored-log.js';
+import { makeKeyFile } from '../../test/support/sample-log.js';
+import { LOG_TEST_KEYS, LogReplica, StoredLog } from '../../test/support/stored-log.js';
 import { ENTITIES } from '../../test/support/test-data-source.js';
 import { createDataSourceOptions } from '../database/data-source.js';
+import { readLogSigners } from '../tlog/keys.js';
+import { makeLogKeys } from './log-keys.js';
 
 Logger.overrideLogger(false);
 
@@ -237,5 +240,27 @@ describe('a log that was altered', () => {
     await log.sql('ALTER TABLE audit_leaf DROP CONSTRAINT refused');
     await tick();
     expect(log.replica.keeper.getState().failures).toEqual([]);
+  });
+});
+
+describe('a log that began empty', () => {
+  it('is not continued by a replica that began beside the first one with other keys or another name, and its state says why', async () => {
+    const other = log.newReplica(makeLogKeys('passkey-manager/other', LOG_TEST_KEYS.signers));
+    const stranger = log.newReplica(
+      makeLogKeys(LOG_TEST_KEYS.origin, readLogSigners(makeKeyFile(), LOG_TEST_KEYS.origin)),
+    );
+    await log.replica.record(1);
+    await tick();
+    await tick(1, other);
+    await tick(1, stranger);
+    const keyIds = LOG_TEST_KEYS.signers.map(({ key }) => key.keyId);
+    for (const [{ keeper }, says] of [
+      [other, 'PASSKEY_DEPLOYMENT_NAME makes this log passkey-manager/other'],
+      [stranger, `is signed by the keys ${keyIds.join(', ')}, but PASSKEY_AUDIT_KEY_FILE has`],
+    ] as const) {
+      expect(keeper.getState().failures).toEqual(['log-altered']);
+      expect(keeper.getState().cause?.error).toContain(says);
+    }
+    for (const { audit } of [other, stranger]) await audit.beforeApplicationShutdown();
   });
 });

@@ -3,7 +3,8 @@ import { Logger } from '@nestjs/common';
 import { type Config, ConfigError } from '../config/config.js';
 import { openTokenKey } from '../pkcs11/token.js';
 import { formatVerifierKey, type LogSigner, readLogSigners, readPublicKeys, type VerifierKey } from '../tlog/keys.js';
-import { parseNote } from '../tlog/signed-note.js';
+import { parseCheckpoint } from '../tlog/checkpoint.js';
+import { NoteError, parseNote } from '../tlog/signed-note.js';
 
 /**
  * The keys that sign the log's checkpoints. The private keys come from a file and stay in this process, or they stay in
@@ -76,4 +77,28 @@ export function selectKeys({ signers, former }: LogKeys, note: string): { keys: 
   const areFormer =
     !present.every(hasSigned) && signed.length > 0 && former.every(({ algorithm }) => algorithms.has(algorithm));
   return { keys: areFormer ? [...signed, ...present.filter(hasSigned)] : present, areFormer };
+}
+
+/**
+ * Says in one sentence that a checkpoint is of a log with another name, or was signed by other keys than those that must have
+ * signed it. It does not verify the signatures.
+ *
+ * @returns undefined if name and keys fit, or it is not the note of a checkpoint
+ */
+export function describeForeign(keys: LogKeys, note: string): string | undefined {
+  try {
+    const { text, signatures } = parseNote(note);
+    const { origin, size } = parseCheckpoint(text);
+    const checkpoint = `the newest checkpoint of the audit log in this database (${String(size)} leaves)`;
+    if (origin !== keys.origin) {
+      return `${checkpoint} is of ${origin}, but PASSKEY_DEPLOYMENT_NAME makes this log ${keys.origin}: set the name back, or correct DATABASE_URL`;
+    }
+    const signed = [...new Set(signatures.map(({ keyId }) => keyId))];
+    const demanded = selectKeys(keys, note).keys.map(({ keyId }) => keyId);
+    if (demanded.every((keyId) => signed.includes(keyId))) return undefined;
+    return `${checkpoint} is signed by the keys ${signed.join(', ')}, but PASSKEY_AUDIT_KEY_FILE has ${demanded.join(', ')}: use the file of the other replicas, put the keys that have signed under the new ones, or correct DATABASE_URL`;
+  } catch (error) {
+    if (error instanceof NoteError) return undefined;
+    throw error;
+  }
 }

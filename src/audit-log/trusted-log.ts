@@ -6,7 +6,7 @@ import { CompactRange } from '../tlog/merkle.js';
 import { NoteError } from '../tlog/signed-note.js';
 import { makeConsistencyProof, verifyConsistency } from '../tlog/proofs.js';
 import { openCheckpoint } from '../tlog/checkpoint.js';
-import { LOG_KEYS, type LogKeys, selectKeys } from './log-keys.js';
+import { describeForeign, LOG_KEYS, type LogKeys, selectKeys } from './log-keys.js';
 import { formatKnown, type KnownCheckpoint, LogMemory } from './log-memory.js';
 import { type LastLeaf, LogRepository } from './log.repository.js';
 
@@ -77,9 +77,10 @@ export class TrustedLog {
   }
 
   private demandSigned({ note, size, root, frontier }: AuditCheckpointEntity): void {
+    const foreign = describeForeign(this.keys, note);
+    if (foreign !== undefined) throw new LogFault('log-altered', foreign);
     try {
-      const { origin, ...signed } = openCheckpoint(note, selectKeys(this.keys, note).keys);
-      demand(origin === this.keys.origin, `the newest checkpoint has the origin ${origin}`);
+      const signed = openCheckpoint(note, selectKeys(this.keys, note).keys);
       demand(signed.size === size, `the checkpoint of ${String(size)} leaves was signed for ${String(signed.size)}`);
       demand(signed.root.equals(root), `the root at ${String(size)} leaves is not the signed one`);
       const stored = CompactRange.parse(0, size, frontier).computeRoot();
