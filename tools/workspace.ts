@@ -1,11 +1,17 @@
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const CLEANER = join(import.meta.dirname, 'cleaner.ts');
+/**
+ * Where a program whose PostgreSQL writes much makes its directory: in memory, which Linux has here, unless TMPDIR names another
+ * place.
+ */
+export const MEMORY = process.env['TMPDIR'] === undefined && existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+
 /** The pause between two looks for npm: milliseconds. */
 const LOOK_MS = 500;
 

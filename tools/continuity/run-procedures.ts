@@ -1,11 +1,10 @@
 import { chmodSync, existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProgressLine } from '../../commands/command-line.js';
 import { Programs } from './postgres.js';
 import type { Procedure } from './procedures.js';
 import { type Outcome, type Step, Trial } from './trial.js';
-import { Workspace } from '../workspace.js';
+import { MEMORY, Workspace } from '../workspace.js';
 
 /** Where Debian has the programs of PostgreSQL. */
 export const BINARIES = '/usr/lib/postgresql/15/bin';
@@ -28,7 +27,7 @@ export async function runProcedures(
   onStep?: (step: Step) => void,
 ): Promise<boolean> {
   const programs = await Programs.find(binaries);
-  const workspace = new Workspace(name, existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+  const workspace = new Workspace(name, MEMORY);
   const { directory } = workspace;
   // The account of the servers passes through it to its own directories.
   chmodSync(directory, 0o711);

@@ -5,8 +5,7 @@
  * replaced meanwhile, and at the end every row must have the seal of the last key. The program starts its own PostgreSQL with
  * durable commits, and needs no network.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -19,10 +18,8 @@ import { live, watchCheckpoints } from './load.js';
 import { sequenced, verifyLog } from './log-check.js';
 import { KeyRotation } from './key-rotation.js';
 import { reconcile } from './reconcile.js';
-import { Workspace } from '../workspace.js';
+import { MEMORY, Workspace } from '../workspace.js';
 
-/** The directory of the database: in memory, if the system has a file system there. */
-const DIRECTORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const PROGRAM = {
   command: 'npm run crashes --',
   usage: ['[--rounds N] [--callers N] [--every N] [--rotate] [--directory DIRECTORY]'],
@@ -32,7 +29,7 @@ const PROGRAM = {
     callers: { value: 'N', text: 'The number of callers; 8 without it.' },
     every: { value: 'N', text: 'Compares after so many crashes; 50 without it.' },
     rotate: { text: 'Replaces the binding key meanwhile, a step at each start after a crash.' },
-    directory: { value: 'DIRECTORY', text: `The directory of the database; ${DIRECTORY} without it.` },
+    directory: { value: 'DIRECTORY', text: `The directory of the database; ${MEMORY} without it.` },
   },
   examples: ['--rounds 20 --every 10', '--rounds 100 --rotate'],
   exitCodes: {
@@ -41,7 +38,7 @@ const PROGRAM = {
     [EXIT.couldNotRun]: 'The arguments are wrong.',
   },
 } as const satisfies Program;
-const { rounds = '1000', callers = '8', every = '50', rotate, directory = DIRECTORY } = readArguments(PROGRAM).values;
+const { rounds = '1000', callers = '8', every = '50', rotate, directory = MEMORY } = readArguments(PROGRAM).values;
 const [ROUNDS, CALLERS, EVERY] = [Number(rounds), Number(callers), Number(every)];
 /** The time of load before the kill, after a new service has begun to answer. */
 const [SHORTEST_MS, LONGEST_MS] = [50, 400];

@@ -5,7 +5,6 @@
  * checkpoint that the service answered. It needs Patroni, etcd, HAProxy and PostgreSQL as Debian has them, and no network.
  */
 import { chmodSync, existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -18,7 +17,7 @@ import { sequenced, verifyLog } from '../crashes/log-check.js';
 import { reconcile } from '../crashes/reconcile.js';
 import { Cluster, type Node } from './cluster.js';
 import { prepare } from './prepare.js';
-import { Workspace } from '../workspace.js';
+import { MEMORY, Workspace } from '../workspace.js';
 
 const BINARIES = '/usr/lib/postgresql/15/bin';
 const PROGRAM = {
@@ -63,7 +62,7 @@ const seen: string[] = [];
 const failovers: Failover[] = [];
 
 async function main(): Promise<boolean> {
-  const workspace = new Workspace('failover', existsSync('/dev/shm') ? '/dev/shm' : tmpdir());
+  const workspace = new Workspace('failover', MEMORY);
   const { directory: home } = workspace;
   // The account of the servers passes through it to its own directories.
   chmodSync(home, 0o711);
