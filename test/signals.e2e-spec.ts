@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { BindingKeyCheck } from '../src/credentials/binding-key-check.js';
+import { CredentialSample } from '../src/credentials/credential-sample.js';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type Credential, makeProblem } from './support/bodies.js';
@@ -141,27 +141,44 @@ describe('the refusal of a passkey that is not found', () => {
   });
 });
 
-describe('a binding key that does not fit the rows', () => {
-  const ready = async ({ running: { managementUrl } }: TestService): Promise<unknown> => {
-    const response = await fetch(`${managementUrl}/health/ready`);
-    return response.json();
-  };
+const ready = async ({ running: { managementUrl } }: TestService): Promise<unknown> => {
+  const response = await fetch(`${managementUrl}/health/ready`);
+  return response.json();
+};
+const takeSample = (): Promise<void> => service.running.app.get(CredentialSample, { strict: false }).takeIfDue();
 
+describe('a row that SQL changed', () => {
+  it('is mentioned by readiness and does not end it, although it is the only one', async () => {
+    await service.sql('DELETE FROM credential WHERE user_id <> $1', [user]);
+    await change("status = 'revoked'");
+    expect(await signals()).toMatchObject(makeProblem(503, 'unavailable'));
+    await takeSample();
+    const indicator = { status: 'up', rows: 1, failed: 1, runbook: 'docs/runbook.md#credentialtampered-is-recorded' };
+    expect(await ready(service)).toMatchObject({ status: 'ok', details: { binding_key: indicator } });
+    await change("status = 'active'");
+    await takeSample();
+    expect(await ready(service)).toMatchObject({ status: 'ok', details: { binding_key: { status: 'up' } } });
+  });
+});
+
+describe('a binding key that does not fit the rows', () => {
   it('ends the start with a sentence that names the file', async () => {
     // Every test deployment has its own key.
     const starting = TestService.start({ databaseUrl: () => Promise.resolve(service.database.url) });
     await expect(starting).rejects.toThrow(/PASSKEY_BINDING_KEY_FILE lacks the key [0-9a-f]{8}, which has sealed rows/);
   });
 
-  it('makes a service that starts in spite of it not ready, and no browser forgets a passkey', async () => {
-    await service.sql('DELETE FROM credential WHERE user_id <> $1', [user]);
-    await service.running.app.get(BindingKeyCheck, { strict: false }).takeSampleIfDue();
-    expect(await ready(service)).toMatchObject({ status: 'ok', details: { binding_key: { status: 'up' } } });
+  it('is mentioned by readiness if the check values are gone, too, and no browser forgets a passkey', async () => {
     await service.sql('DELETE FROM key_check_value; DELETE FROM seal_key');
-    const other = await TestService.start({ databaseUrl: () => Promise.resolve(service.database.url) });
+    const other = await TestService.start({
+      databaseUrl: () => Promise.resolve(service.database.url),
+      env: { PASSKEY_AUDIT_KEY_FILE: join(service.dataDir, 'audit.key') },
+    });
     try {
-      const indicator = { status: 'down', message: 'it does not fit the credential rows', rows: expect.any(Number) };
-      expect(await ready(other)).toMatchObject({ status: 'error', details: { binding_key: indicator } });
+      const [{ count }] = (await service.sql<{ count: number }>('SELECT count(*)::integer FROM credential')) as [
+        { count: number },
+      ];
+      expect(await ready(other)).toMatchObject({ details: { binding_key: { rows: count, failed: count } } });
       const path = `/v1/users/${user}/signals?rpId=${login.rpId}`;
       expect(await other.client.call('auth-service', 'GET', path)).toMatchObject(
         makeProblem(404, 'relying-party-unknown'),

@@ -12,7 +12,7 @@ import { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js'
 import type { Clock } from '../config/clock.js';
 import { CONFIG, type Config, ConfigError, type Listener } from '../config/config.js';
 import { keepNewestConnections, setRequestTimeouts } from '../http/connection-limits.js';
-import { BindingKeyCheck } from '../credentials/binding-key-check.js';
+import { CredentialSample } from '../credentials/credential-sample.js';
 import { HealthController } from './management/health.controller.js';
 import { ManagementModule } from './management/management.module.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
@@ -30,7 +30,7 @@ export async function createServiceManagement(
 ): Promise<NestFastifyApplication> {
   const [metadata, roots] = [app.get(MetadataFile), app.get(AttestationRoots)];
   const log = app.get(CheckpointScheduler);
-  const bindingKey = app.get(BindingKeyCheck);
+  const sample = app.get(CredentialSample);
   const seals = app.get(SealRegister);
   const reconciler = app.get(Reconciler);
   const periods = app.get(SpentChallengePeriods);
@@ -46,7 +46,7 @@ export async function createServiceManagement(
     clock,
     authenticatorFiles: { metadata: () => metadata.describeState(), attestationRoots: () => roots.describeState() },
     identity: () => identity,
-    bindingKey: () => bindingKey.sample,
+    bindingKey: () => ({ missingKey: seals.missingKey, sample: sample.latest }),
     seals: () => seals,
     spentChallenges: () => periods.end,
     reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),

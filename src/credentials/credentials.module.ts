@@ -6,8 +6,8 @@
  *     model and its backup.
  *  2. answer.repository.ts loads what the answer is checked against. One statement of it spends the challenge and stores
  *     the outcome. accept-authentication.ts seals what a use changes, and tries again if the row has changed meanwhile.
- *  3. credential-bindings.ts seals each row with a MAC and finds rows that something else changed. binding-key-check.ts
- *     checks the key itself with a sample.
+ *  3. credential-bindings.ts seals each row with a MAC and finds rows that something else changed. credential-sample.ts
+ *     shows operators if the oldest ones are among them.
  *  4. A refused answer is recorded by refused-answer-recorder.ts. unknown-credential-check.ts decides if the browser may
  *     be told to forget the passkey.
  *  5. credentials.service.ts reads, renames, suspends and revokes. users.service.ts lists and erases a user's passkeys. The
@@ -23,7 +23,7 @@ import { ChallengesModule } from '../challenges/challenges.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
 import { AcceptAuthentication } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
-import { BindingKeyCheck } from './binding-key-check.js';
+import { CredentialSample } from './credential-sample.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialRepository } from './credential.repository.js';
@@ -48,7 +48,7 @@ import { VerifyCredential } from './verify-credential.js';
   providers: [
     AcceptAuthentication,
     AnswerRepository,
-    BindingKeyCheck,
+    CredentialSample,
     CredentialBindings,
     CredentialRepository,
     CredentialsService,

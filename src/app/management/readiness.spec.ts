@@ -9,12 +9,11 @@ import { issueAuthority, issueServer } from '../../../test/support/trust-files.j
 import type { AccessPolicy } from '../../access/access-policy.js';
 import type { LogState } from '../../audit-log/checkpoint-scheduler.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
-import type { BindingKeySample } from '../../credentials/binding-key-check.js';
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import { parseRevocationLists } from '../../x509/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
-import { type AuditLogReading, Readiness } from './readiness.js';
+import { type AuditLogReading, type BindingKeyReading, Readiness } from './readiness.js';
 
 const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
 const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_000);
@@ -52,7 +51,7 @@ const POLICY: AccessPolicy = {
 
 let now: Date;
 let log: Pick<LogState, 'standsStillSince' | 'lagSeconds' | 'failures'> | undefined;
-let sample: BindingKeySample | undefined;
+let bindingKey: ReturnType<BindingKeyReading>;
 let spendableUntil: Date | undefined;
 let root: Issued;
 let other: Issued;
@@ -69,7 +68,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   now = START;
   log = { standsStillSince: undefined, lagSeconds: 0, failures: [] };
-  sample = { rows: 0, failed: 0 };
+  bindingKey = { missingKey: undefined, sample: { rows: 0, failed: 0 } };
   probe.findings = { database: undefined, migrations: undefined, audit: undefined, clockOffset: 0.01 };
   policies = new FakePolicyStore(POLICY);
   bounds = new FakeListenerBounds(7, false);
@@ -84,7 +83,7 @@ const readiness = new Readiness(
   () => ({ trust: trust.service, access: policies.service, bounds: bounds.service }),
   (() => log) as AuditLogReading,
   { metadata: () => undefined, attestationRoots: () => roots },
-  () => sample,
+  () => bindingKey,
   () => seals,
   () => spendableUntil,
   () => reconciliation,
@@ -163,6 +162,19 @@ describe('the readiness of the database', () => {
   it('says nothing about the log when another process runs it', async () => {
     log = undefined;
     expect(await readiness.checkDatabase()).toMatchObject({ audit: { status: 'up' } });
+  });
+});
+
+describe('the readiness check binding_key', () => {
+  it('is up, and mentions rows that fail, however many they are', () => {
+    expect(readiness.checkBindingKey()).toEqual({ binding_key: { status: 'up' } });
+    bindingKey = { missingKey: undefined, sample: { rows: 3, failed: 3 } };
+    expect(readiness.checkBindingKey()).toEqual({ binding_key: { status: 'up', rows: 3, failed: 3 } });
+  });
+
+  it('is down while a key that has sealed rows is missing', () => {
+    bindingKey = { missingKey: '3fa29b1c', sample: undefined };
+    expect(readiness.checkBindingKey()).toMatchObject({ binding_key: { status: 'down', missingKey: '3fa29b1c' } });
   });
 });
 

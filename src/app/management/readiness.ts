@@ -6,7 +6,7 @@ import { isLogFault } from '../../audit-log/log-failures.js';
 import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { MetadataState } from '../../authenticators/metadata-file.js';
 import { CLOCK, type Clock } from '../../config/clock.js';
-import { type BindingKeySample, hasMatchingKey } from '../../credentials/binding-key-check.js';
+import type { SampledRows } from '../../credentials/credential-sample.js';
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import type { ListenerTrust } from '../../identity/listener-trust.js';
 import { isListInUse } from '../../identity/select-lists.js';
@@ -36,8 +36,11 @@ export const IDENTITY = Symbol('IdentityReading');
 export type AuditLogReading = () => LogState | undefined;
 export const AUDIT_LOG = Symbol('AuditLogReading');
 
-/** The result of checking a sample of the credential rows with the binding key; undefined before the first sample. */
-export type BindingKeyReading = () => BindingKeySample | undefined;
+/** A key that has sealed rows and that this process lacks, and what a sample of the credential rows says. */
+export type BindingKeyReading = () => {
+  readonly missingKey: string | undefined;
+  readonly sample: SampledRows | undefined;
+};
 export const BINDING_KEY = Symbol('BindingKeyReading');
 
 /** Whether seals of the version before still count. */
@@ -191,14 +194,16 @@ export class Readiness {
     return this.indicators.check('log').up({ lost, failure });
   }
 
-  /** Down when the key did not seal the rows: every credential would be unknown. */
+  /**
+   * Down when the process lacks a key that has sealed rows, by the check values in the database: good rows would be refused.
+   * Rows that fail are mentioned only, because whoever changes a row must not take the service down.
+   */
   checkBindingKey(): HealthIndicatorResult {
     const check = this.indicators.check('binding_key');
-    const sample = this.readBindingKey();
-    if (!sample) return check.down('it has not been checked against the credential rows yet');
-    return hasMatchingKey(sample)
-      ? check.up()
-      : check.down({ message: 'it does not fit the credential rows', ...sample });
+    const { missingKey, sample } = this.readBindingKey();
+    const rows = sample && sample.failed > 0 ? sample : undefined;
+    if (missingKey === undefined) return check.up({ ...rows });
+    return check.down({ message: 'a key that has sealed rows is missing', missingKey, ...rows });
   }
 
   /** Reports if seals of the version before still count, and is never down: they did before the upgrade, too. */

@@ -28,7 +28,7 @@ describe('an indicator', () => {
     ['certificate', { ...DOWN, refused: 'a mistake' }, 'a-certificate-is-about-to-expire'],
     ['crl', { ...DOWN, ageing: true }, 'the-crl-is-about-to-expire'],
     ['listener', DOWN, 'callers-cannot-connect'],
-    ['binding_key', DOWN, 'credentialtampered-is-recorded'],
+    ['binding_key', { ...DOWN, missingKey: '3fa29b1c', failed: 2 }, 'a-binding-key-is-missing'],
     ['spent_challenges', DOWN, 'periods-of-spent-challenges-are-missing'],
   ])('%s with %p is sent to the page %s, which exists', (indicator, detail, page) => {
     expect(findPage(indicator, detail)).toBe(`docs/runbook.md#${page}`);
@@ -46,6 +46,7 @@ describe('an indicator', () => {
     ['metadata', { ...UP, stale: true, refused: undefined }, 'fido-metadata-is-stale'],
     ['log', { ...UP, lost: 3, failure: 'ENOSPC' }, 'log-lines-are-lost'],
     ['seals', { ...UP, oldAccepted: true }, 'old-seals-still-count'],
+    ['binding_key', { ...UP, rows: 3, failed: 2 }, 'credentialtampered-is-recorded'],
     ['reconciliation', { ...UP, findings: { 'row-outdated': 2 } }, 'a-row-contradicts-the-log'],
     ['reconciliation', { ...UP, findings: {}, failure: 'permission denied' }, 'the-reconciliation-is-late'],
   ])('%s that is up with the fault %p is sent to the page %s, which exists', (indicator, detail, page) => {

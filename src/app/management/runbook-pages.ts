@@ -11,7 +11,7 @@ const PAGES: Readonly<Record<string, string>> = {
   certificate: 'a-certificate-is-about-to-expire',
   crl: 'the-crl-is-about-to-expire',
   listener: 'callers-cannot-connect',
-  binding_key: 'credentialtampered-is-recorded',
+  binding_key: 'a-binding-key-is-missing',
   spent_challenges: 'periods-of-spent-challenges-are-missing',
 };
 
@@ -27,6 +27,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   oldAccepted: 'old-seals-still-count',
   findings: 'a-row-contradicts-the-log',
   failure: 'the-reconciliation-is-late',
+  failed: 'credentialtampered-is-recorded',
 };
 
 /** Adds the page of the runbook to each indicator that is down or names a fault. */
