@@ -49,7 +49,7 @@ export interface ExpectedPayment extends PaymentText {
 export interface ShownPayment extends PaymentText {
   readonly rpId: string;
   readonly topOrigin: string;
-  readonly instrument: Instrument<string> & { readonly iconMustBeShown: boolean };
+  readonly instrument: Omit<Instrument<string>, 'iconMustBeShown'>;
   readonly paymentEntitiesLogos: readonly Logo<string>[];
 }
 
@@ -60,8 +60,51 @@ export interface PaymentFrame {
   readonly topOrigins: readonly string[] | undefined;
 }
 
+/**
+ * Writes a payment as a browser writes it into its client data: URLs as the URL Standard serializes them, the payee's
+ * origin as an origin, the currency in capitals, and U+FFFD for half a character. Send a browser this form only, and
+ * expect it.
+ *
+ * @throws TypeError if a URL is none
+ */
+export function normalizePayment({
+  payeeName,
+  payeeOrigin,
+  total,
+  instrument,
+  paymentEntitiesLogos,
+}: Payment): Payment {
+  const { displayName, icon, iconMustBeShown, details } = instrument;
+  return {
+    ...(payeeName !== undefined && { payeeName: payeeName.toWellFormed() }),
+    ...(payeeOrigin !== undefined && { payeeOrigin: new URL(payeeOrigin).origin }),
+    total: { currency: total.currency.toUpperCase(), value: total.value },
+    instrument: {
+      displayName: displayName.toWellFormed(),
+      icon: new URL(icon).href,
+      ...(iconMustBeShown !== undefined && { iconMustBeShown }),
+      ...(details !== undefined && { details: details.toWellFormed() }),
+    },
+    ...(paymentEntitiesLogos && {
+      paymentEntitiesLogos: paymentEntitiesLogos.map(({ url, label }) => ({
+        url: new URL(url).href,
+        label: label.toWellFormed(),
+      })),
+    }),
+  };
+}
+
+/** What an answer must show, for a payment in the form of normalizePayment(). */
+export function digestPayment({ paymentEntitiesLogos = [], instrument, ...text }: Payment): ExpectedPayment {
+  return {
+    ...text,
+    instrument: { ...instrument, icon: digestUrl(instrument.icon) },
+    paymentEntitiesLogos: paymentEntitiesLogos.map(({ url, label }) => ({ url: digestUrl(url), label })),
+  };
+}
+
 /** The digest that stands for the URL of an icon or a logo: SHA-256 of its UTF-8 text. */
-export const digestUrl = (url: string): Buffer => hash('sha256', url, 'buffer');
+const digestUrl = (url: string): Buffer => hash('sha256', url, 'buffer');
 
 /**
  * Verifies `payment` of the client data: the items of SPC §9.1 step 2.5, in their order. SPC does not number these
@@ -138,17 +181,22 @@ function verifyLogos(received: unknown, sent: readonly Logo<Buffer>[]): Logo<str
   });
 }
 
+/**
+ * Chromium never writes iconMustBeShown, so its absence says nothing; the icon itself says if it was shown. Where the
+ * member is present, it must be the one that was sent.
+ */
 function verifyInstrument(received: unknown, expected: Instrument<Buffer>): ShownPayment['instrument'] {
   const { displayName, iconMustBeShown = true, details } = expected;
   const instrument = demandObject(received, 'payment.instrument');
   demandEqual(instrument['displayName'], displayName, 'payment.instrument.displayName');
-  const { icon, iconMustBeShown: shown = true } = instrument;
-  demandEqual(shown, iconMustBeShown, 'payment.instrument.iconMustBeShown');
+  if (instrument['iconMustBeShown'] !== undefined)
+    demandEqual(instrument['iconMustBeShown'], iconMustBeShown, 'payment.instrument.iconMustBeShown');
+  const { icon } = instrument;
   const withoutIcon = icon === '' && !iconMustBeShown;
   if (typeof icon !== 'string' || !(withoutIcon || digestUrl(icon).equals(expected.icon)))
     throw refusal(icon, 'payment.instrument.icon');
   demandEqual(instrument['details'], details, 'payment.instrument.details');
-  return { displayName, icon, iconMustBeShown, ...(details !== undefined && { details }) };
+  return { displayName, icon, ...(details !== undefined && { details }) };
 }
 
 function demandObject(value: unknown, member: PaymentMember): Record<string, unknown> {

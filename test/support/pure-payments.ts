@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { digestUrl, type ExpectedPayment, type Payment } from '../../src/webauthn/payment-data.js';
+import { digestPayment, type Payment } from '../../src/webauthn/payment-data.js';
 import { type PaymentExpectation, type VerifiedPayment, verifyPayment } from '../../src/webauthn/verify-payment.js';
 import type { AuthenticationResponseJSON } from '../../src/webauthn/verify-authentication.js';
 import { Authenticator } from './authenticator/authenticator.js';
@@ -27,22 +27,11 @@ export const PAYMENT = {
   ],
 } satisfies Payment;
 
-/** A payment as its answer must show it. */
-export function expectPayment({ paymentEntitiesLogos: logos = [], ...payment }: Payment): ExpectedPayment {
-  return {
-    ...payment,
-    instrument: { ...payment.instrument, icon: digestUrl(payment.instrument.icon) },
-    paymentEntitiesLogos: logos.map(({ url, label }) => ({ url: digestUrl(url), label })),
-  };
+/** The member `payment` as Chromium writes it: always with logos, never with iconMustBeShown. */
+function showPayment({ instrument, ...payment }: Payment): Record<string, unknown> {
+  const { iconMustBeShown: _, ...shown } = instrument;
+  return { rpId: RP_ID, topOrigin: SHOP, paymentEntitiesLogos: [], ...payment, instrument: shown };
 }
-
-/** The member `payment` as Chromium writes it: the logos always, and no member that was not sent. */
-export const showPayment = (payment: Payment): Record<string, unknown> => ({
-  rpId: RP_ID,
-  topOrigin: SHOP,
-  paymentEntitiesLogos: [],
-  ...payment,
-});
 
 export interface PaymentVariation {
   readonly model?: Partial<Model>;
@@ -89,7 +78,7 @@ export function answerPayment(variation: PaymentVariation = {}): {
       challenge,
       callerOrigins: [SHOP],
       topOrigins: undefined,
-      ...expectPayment(sent),
+      ...digestPayment(sent),
       credential,
       allowBackupGrowth: false,
       ...expected,
