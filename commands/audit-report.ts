@@ -28,7 +28,7 @@ import { KEY_TEXT, readKeyFiles } from './key-files.js';
 const PROGRAM = {
   command: 'npm run audit:report --',
   imageCommand: 'node dist/commands/audit-report.js',
-  usage: ['EXPORT|- [--key FILE]… [--checkpoints NOTES] [--from RFC3339] [--to RFC3339] [--html PAGE]'],
+  usage: ['EXPORT|- [--key FILE]… [--checkpoints NOTES]… [--from RFC3339] [--to RFC3339] [--html PAGE]'],
   about:
     'Reports what happened, from an export of the audit log, for the daily review (PCI DSS 4.0.1 10.4.1.1). With a key, it proves the export as it reads, and prints no report if the export does not verify. Without a key, the report says that nothing is proved. It needs no database and no network.',
   operands: { EXPORT: 'The answer of GET /v1/audit/export; - reads standard input.' },
@@ -40,7 +40,8 @@ const PROGRAM = {
     },
     checkpoints: {
       value: 'NOTES',
-      text: 'Checkpoints that were signed over time, one after another. It requires --key.',
+      text: 'Checkpoints that were signed over time, one after another. Give the option once for each replica’s file. It requires --key.',
+      multiple: true,
     },
     from: { value: 'RFC3339', text: 'A time. Earlier events are not in the report.' },
     to: { value: 'RFC3339', text: 'A time. Events at this time or later are not in the report.' },
@@ -59,10 +60,10 @@ const progress = new ProgressLine(200);
 async function printReport({ values, operands: [path] }: Arguments<typeof PROGRAM.options>): Promise<void> {
   if (path === undefined) throw new UsageError('Give one EXPORT.');
   const { key, checkpoints, html } = values;
-  if (checkpoints !== undefined && key.length === 0) throw new UsageError('--checkpoints requires --key.');
+  if (checkpoints.length > 0 && key.length === 0) throw new UsageError('--checkpoints requires --key.');
   const period = { from: parseTime('--from', values.from) ?? -Infinity, to: parseTime('--to', values.to) ?? Infinity };
   const { keys, former } = key.length === 0 ? {} : readKeyFiles(key);
-  const anchored = checkpoints === undefined ? undefined : readNotes(openInput(checkpoints));
+  const anchored = checkpoints.map((file) => readNotes(openInput(file)));
   const review = new Review(period);
   const onProgress = (_bytes: number, lines: number): void => {
     progress.show(() => `${lines.toLocaleString('en')} lines`);

@@ -130,6 +130,24 @@ describe('npm run audit:verify', () => {
     });
   });
 
+  it('compares an export with the anchored checkpoints of each replica', async () => {
+    const other = write('other.txt', await LOG.makeCheckpoint(20));
+    const options = ['--key', KEY, '--checkpoints', ANCHORED, '--checkpoints', other];
+    const { code, stdout } = await run([EXPORT, ...options]);
+    expect({ code, stdout }).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('anchored 5 checkpoints match'),
+    });
+  });
+
+  it('refuses an option that counts once and is given twice, instead of using one of them', async () => {
+    const { code, stderr } = await run([EXPORT, '--key', KEY, '--since', OLDER, '--since', OLDER]);
+    expect({ code, stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^--since may be given only once\./),
+    });
+  });
+
   it.each([
     ['of the same keys', [KEY], (size: number) => new SampleLog(size).makeCheckpoint(size)],
     [

@@ -26,7 +26,7 @@ const PROGRAM = {
   command: 'npm run audit:verify --',
   imageCommand: 'node dist/commands/audit-verify.js',
   usage: [
-    'EXPORT|- --key FILE… [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES] [--retained-since RFC3339]',
+    'EXPORT|- --key FILE… [--since CHECKPOINT [--consistency PROOF]] [--checkpoints NOTES]… [--retained-since RFC3339]',
     'EVENT|- --key FILE… --proof PROOF',
   ],
   about: 'Proves an export of the audit log, or that one event is in the log. It needs no database and no network.',
@@ -49,12 +49,14 @@ const PROGRAM = {
     },
     checkpoints: {
       value: 'NOTES',
-      text: 'Checkpoints that were signed over time, one after another. They reveal a log that was signed again, and narrow down which lines were altered. The export covers those of its own size and below. Copy a file that still grows before you export: then the export covers all of it.',
+      text: 'Checkpoints that were signed over time, one after another. They reveal a log that was signed again, and narrow down which lines were altered. Give the option once for each replica’s file: two files in one look like a log that was cut. The export covers those of its own size and below. Copy a file that still grows before you export: then the export covers all of it.',
+      multiple: true,
     },
     'retained-since': { value: 'RFC3339', text: 'A time. No event from this time on may be erased.' },
   },
   examples: [
     'export.ndjson --key audit.pub --checkpoints notes',
+    'export.ndjson --key audit.pub --checkpoints notes-of-a --checkpoints notes-of-b',
     'export.ndjson --key audit-2025.pub --key audit.pub --checkpoints notes',
     'event.json --key audit.pub --proof proof.json',
   ],
@@ -82,7 +84,7 @@ interface Request {
 function readRequest({ values, operands: [path] }: Arguments<typeof PROGRAM.options>): Request {
   const { key, proof, since, consistency, checkpoints, 'retained-since': retained } = values;
   if (path === undefined || key.length === 0) throw new UsageError('Give one EXPORT or EVENT and a --key.');
-  if (proof !== undefined && [since, consistency, checkpoints, retained].some((value) => value !== undefined))
+  if (proof !== undefined && [since, consistency, checkpoints[0], retained].some((value) => value !== undefined))
     throw new UsageError('--proof allows only an EVENT and --key.');
   if (consistency !== undefined && since === undefined) throw new UsageError('--consistency requires --since.');
   const retainedSince = retained === undefined ? undefined : new Date(retained);
@@ -91,7 +93,7 @@ function readRequest({ values, operands: [path] }: Arguments<typeof PROGRAM.opti
     retainedSince,
     since: since === undefined ? undefined : readFileSync(since, 'utf8'),
     consistency: consistency === undefined ? undefined : parseConsistency(readFileSync(consistency, 'utf8')),
-    anchored: checkpoints === undefined ? undefined : readNotes(openInput(checkpoints)),
+    anchored: checkpoints.map((file) => readNotes(openInput(file))),
   };
   const keys = readKeyFiles(key);
   return { path, keys, proof, options: { ...options, former: keys.former } };

@@ -77,18 +77,20 @@ export function parseArguments<Given extends Options>(
   args: readonly string[],
 ): Arguments<Given> {
   const options = Object.fromEntries(
-    Object.entries<Option>(program.options).map(([name, { value, multiple = false }]) => [
+    Object.entries<Option>(program.options).map(([name, { value }]) => [
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple },
+      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: true as const },
     ]),
   );
   const { values, positionals } = parseOrRefuse(args, options);
   refuseSurplus(program, positionals);
   const given = Object.fromEntries(
-    Object.entries<Option>(program.options).map(([name, { value, multiple }]) => [
-      name,
-      values[name] ?? (multiple ? [] : value === undefined ? false : undefined),
-    ]),
+    Object.entries<Option>(program.options).map(([name, { value, multiple }]): [string, unknown] => {
+      const all = values[name] ?? [];
+      if (multiple) return [name, all];
+      if (value !== undefined && all.length > 1) throw new UsageError(`--${name} may be given only once.`);
+      return [name, all[0] ?? (value === undefined ? false : undefined)];
+    }),
   );
   return { values: given as Arguments<Given>['values'], operands: positionals };
 }
@@ -103,8 +105,8 @@ function refuseSurplus({ operands = {}, maxOperands }: Program, given: readonly 
 
 function parseOrRefuse(
   args: readonly string[],
-  options: Record<string, { type: 'boolean' | 'string'; multiple: boolean }>,
-): { values: Record<string, unknown>; positionals: string[] } {
+  options: Record<string, { type: 'boolean' | 'string'; multiple: true }>,
+): { values: Record<string, (string | boolean)[] | undefined>; positionals: string[] } {
   try {
     return parseArgs({ args: [...args], allowPositionals: true, options });
   } catch (error) {

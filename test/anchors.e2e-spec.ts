@@ -81,7 +81,7 @@ describe('the anchors of the audit log', () => {
     ];
     for (const notes of places) {
       const lines = of(LogLines).formatRange({ from: 0, to: size }, { size, note }, null);
-      const { anchored } = await verifyExport(lines, keys, { anchored: readNotes(notes) });
+      const { anchored } = await verifyExport(lines, keys, { anchored: [readNotes(notes)] });
       expect(anchored?.held).toBeGreaterThan(3);
     }
   });
@@ -101,7 +101,7 @@ describe('the anchors of the audit log', () => {
     const covered = await verifyExport(Readable.from([Buffer.from(body)]), keys);
     await until(() => states().every(({ size }) => size > covered.checkpoint.size));
     const notes = createReadStream(join(directory, 'worm', 'notes'));
-    const proved = await verifyExport(Readable.from([Buffer.from(body)]), keys, { anchored: readNotes(notes) });
+    const proved = await verifyExport(Readable.from([Buffer.from(body)]), keys, { anchored: [readNotes(notes)] });
     expect(proved.anchored?.newer).toBeGreaterThan(0);
     expect(proved.anchored?.held).toBeGreaterThan(3);
   });

@@ -128,7 +128,7 @@ describe('after the audit key was replaced, replica by replica', () => {
     for (const name of ['old', 'both', 'new']) {
       const notes = readNotes(createReadStream(join(directory, `${name}.notes`)));
       const once = Readable.from([Buffer.from(exported)]);
-      const { anchored } = await verifyExport(once, newKeys, { former: [oldKeys], anchored: notes });
+      const { anchored } = await verifyExport(once, newKeys, { former: [oldKeys], anchored: [notes] });
       expect(anchored?.held).toBeGreaterThan(0);
     }
   });

@@ -47,7 +47,7 @@ async function exported(): Promise<string> {
 }
 
 async function verify(text: string): Promise<ExportError | undefined> {
-  const options = { anchored: Readable.from(anchored), since: anchored.at(-1), retainedSince: new Date(0) };
+  const options = { anchored: [Readable.from(anchored)], since: anchored.at(-1), retainedSince: new Date(0) };
   try {
     await verifyExport(Readable.from([Buffer.from(text)]), KEYS, options);
     return undefined;

@@ -60,7 +60,7 @@ async function prove(keys: LogKeys, former: readonly LogKeys[]): Promise<ProvedE
   const { size, note } = (await log.replica.storage.findLatestCheckpoint())!;
   const lines = log.replica.lines.formatRange({ from: 0, to: size }, { size, note }, null);
   const anchored = Readable.from(await listNotes());
-  return verifyExport(lines, list(keys), { former: former.map(list), anchored });
+  return verifyExport(lines, list(keys), { former: former.map(list), anchored: [anchored] });
 }
 
 describe('a change of the audit key', () => {

@@ -19,13 +19,18 @@ const findFault = async (lines: readonly string[] | string, options?: VerifyOpti
   expect(fault).toBeInstanceOf(ExportError);
   return fault as ExportError;
 };
-const anchored = (...notes: string[]): AsyncIterable<string> => readNotes(Readable.from([notes.join('')]));
+const anchored = (...notes: string[]): AsyncIterable<string>[] => [readNotes(Readable.from([notes.join('')]))];
 
 const SIZE = 600;
 const LOG = new SampleLog(SIZE);
 const CHECKPOINT = await LOG.makeCheckpoint(SIZE);
 const FULL = await LOG.export(0, SIZE, CHECKPOINT, SIZE);
 const PART = await LOG.export(100, 400, CHECKPOINT, SIZE);
+const makeOtherRoot = (size = SIZE): Promise<string> => {
+  const log = new SampleLog(size);
+  log.leaves[size - 1] = hashLeaf('x');
+  return log.makeCheckpoint(size);
+};
 
 describe('an export that is compared with earlier checkpoints', () => {
   const consistency = async (from: number) =>
@@ -94,6 +99,27 @@ describe('an export that is compared with earlier checkpoints', () => {
     expect(whole.anchored).toMatchObject({ held: 8, outside: 0, newer: 1 });
   });
 
+  it('reads the checkpoints of several files, such as one for each replica', async () => {
+    const notes = (...sizes: number[]) => Promise.all(sizes.map((size) => LOG.makeCheckpoint(size)));
+    const files = [...anchored(...(await notes(99, 250, SIZE))), ...anchored(...(await notes(100, 250)))];
+    const { anchored: counts } = await verify(PART, { anchored: [...files, ...anchored()] });
+    expect(counts).toMatchObject({ held: 4, outside: 1, newer: 0 });
+  });
+
+  it.each([
+    ['a file that is in no order', async () => [await LOG.makeCheckpoint(300), await LOG.makeCheckpoint(299)], 'cut'],
+    [
+      'a file with another root',
+      async () => [await makeOtherRoot(700)],
+      'two checkpoints of 700 leaves have different',
+    ],
+    ['a torn note', () => Promise.resolve([CHECKPOINT.slice(0, 100)]), 'anchored checkpoint 1 of file 2: '],
+  ])('does not verify with %s among several', async (_, notes: () => Promise<string[]>, reason) => {
+    const first = anchored(await LOG.makeCheckpoint(100), await new SampleLog(700).makeCheckpoint(700));
+    const fault = await findFault(PART, { anchored: [...first, ...anchored(...(await notes()))] });
+    expect(fault.message).toContain(reason);
+  });
+
   it('counts a checkpoint of more leaves as newer, even if no signature says when it was signed', async () => {
     const ed25519 = SampleLog.SIGNERS.slice(0, 1);
     const sign = (size: number): Promise<string> =>
@@ -105,11 +131,6 @@ describe('an export that is compared with earlier checkpoints', () => {
     expect(counts).toMatchObject({ held: 1, outside: 0, newer: 3 });
   });
 
-  const makeOtherRoot = (size = SIZE): Promise<string> => {
-    const log = new SampleLog(size);
-    log.leaves[size - 1] = hashLeaf('x');
-    return log.makeCheckpoint(size);
-  };
   it.each([
     ['one that is not signed', () => Promise.resolve([CHECKPOINT.slice(0, 100)]), 'anchored checkpoint 1'],
     [

@@ -143,11 +143,41 @@ export async function* readNotes(chunks: AsyncIterable<Uint8Array | string>): As
   if (note !== '') yield note;
 }
 
-/** Opens the notes in their order. @throws ExportError that names the checkpoint by its number, from 1 */
+/**
+ * Opens the notes of several files, such as one for each replica, in the order of their sizes.
+ *
+ * @param files the notes of each, oldest first
+ * @throws ExportError that names the checkpoint by its number, from 1, and of several files the file by its number
+ */
 export async function* openCheckpoints(
-  notes: AsyncIterable<string>,
+  files: readonly AsyncIterable<string>[],
   keys: KeyHistory,
 ): AsyncGenerator<SignedCheckpoint> {
+  const opened = files.map((notes, index) =>
+    openNotes(notes, keys, files.length > 1 ? ` of file ${String(index + 1)}` : ''),
+  );
+  const take = async (file: (typeof opened)[number]): Promise<SignedCheckpoint | undefined> =>
+    (await file.next()).value;
+  try {
+    const heads = await Promise.all(opened.map(take));
+    for (;;) {
+      const sizes = heads.map((head) => head?.size ?? Infinity);
+      const smallest = sizes.indexOf(Math.min(...sizes));
+      const head = heads[smallest];
+      if (!head) return;
+      yield head;
+      heads[smallest] = await take(opened[smallest]!);
+    }
+  } finally {
+    for (const file of opened) await file.return(undefined);
+  }
+}
+
+async function* openNotes(
+  notes: AsyncIterable<string>,
+  keys: KeyHistory,
+  ofFile: string,
+): AsyncGenerator<SignedCheckpoint, undefined> {
   let number = 1;
   try {
     for await (const note of notes) {
@@ -156,7 +186,7 @@ export async function* openCheckpoints(
     }
   } catch (error) {
     if (!(error instanceof NoteError || error instanceof ExportError)) throw error;
-    throw new ExportError(`anchored checkpoint ${String(number)}: ${error.message}`);
+    throw new ExportError(`anchored checkpoint ${String(number)}${ofFile}: ${error.message}`);
   }
 }
 

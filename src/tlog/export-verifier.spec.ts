@@ -18,7 +18,7 @@ const findFault = async (lines: readonly string[] | string, options?: VerifyOpti
   expect(fault).toBeInstanceOf(ExportError);
   return fault as ExportError;
 };
-const anchored = (...notes: string[]): AsyncIterable<string> => readNotes(Readable.from([notes.join('')]));
+const anchored = (...notes: string[]): AsyncIterable<string>[] => [readNotes(Readable.from([notes.join('')]))];
 
 const SIZE = 600;
 const LOG = new SampleLog(SIZE);

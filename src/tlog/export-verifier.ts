@@ -19,8 +19,8 @@ export interface VerifyOptions {
    * range.
    */
   readonly consistency?: { readonly from: number; readonly to: number; readonly proof: readonly Buffer[] } | undefined;
-  /** The notes of the checkpoints that were signed over time, oldest first. */
-  readonly anchored?: AsyncIterable<string> | undefined;
+  /** The notes of the checkpoints that were signed over time, oldest first: of one file, or of several. */
+  readonly anchored?: readonly AsyncIterable<string>[] | undefined;
   /** No event of this time or later may be erased. */
   readonly retainedSince?: Date | undefined;
   readonly onProgress?: ((bytes: number, lines: number) => void) | undefined;
@@ -89,7 +89,7 @@ class ExportVerifier {
     [this.#keys, this.#options] = [new KeyHistory(keys, options.former), options];
     this.#erasures = new RetentionVerifier(options.retainedSince);
     // The anchored checkpoints come first: if both trails find a fault, they locate it more closely.
-    if (options.anchored) {
+    if (options.anchored && options.anchored.length > 0) {
       this.#trails.push((this.#anchoredTrail = new CheckpointTrail(openCheckpoints(options.anchored, this.#keys))));
     }
     if (options.since !== undefined) {

@@ -30,5 +30,5 @@ export async function verifyLog(service: ServiceProcess, pki: Pki, seen: readonl
   const outgoing = request(`${service.url}/v1/audit/export`, { ca: pki.ca, ...pki.certificateOf('auditor') });
   outgoing.end();
   const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
-  return verifyExport(answer, keys, { anchored: Readable.from(seen), retainedSince: new Date(0) });
+  return verifyExport(answer, keys, { anchored: [Readable.from(seen)], retainedSince: new Date(0) });
 }

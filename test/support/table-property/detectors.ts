@@ -169,7 +169,7 @@ const runLog: Find = async ({ service: { clock }, replica: { keeper, audit } }) 
 const verifyLog: Find = ({ keys, kept, archivedUntil, replica: { proofs, lines } }) =>
   failureOf(async () => {
     const { size, note } = await proofs.getCheckpoint();
-    const options = { anchored: Readable.from(kept), since: kept.at(-1), retainedSince: archivedUntil };
+    const options = { anchored: [Readable.from(kept)], since: kept.at(-1), retainedSince: archivedUntil };
     await verifyExport(lines.formatRange({ from: 0, to: size }, { size, note }, null), keys, options);
   });
 
