@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { AuditLog } from './support/audit-log.js';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Authenticator } from './support/authenticator/authenticator.js';
-import { type AuthenticationChallenge, type Credential, makeProblem } from './support/bodies.js';
+import type { Authenticator } from './support/authenticator/authenticator.js';
+import { type AuthenticationChallenge, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { toSpiffeId, TestService } from './support/service.js';
+import { EveryRoute, UNRECORDED } from './support/every-route.js';
+import { TestService } from './support/service.js';
 import { Severable } from './support/severable.js';
 import { until } from './support/until.js';
 
@@ -12,55 +12,22 @@ const UNAVAILABLE = makeProblem(503, 'unavailable');
 /** SQLSTATE deadlock_detected. */
 const DEADLOCK = '40P01';
 
-const POLICY = `version: 1
-trustDomain: passkey-manager.local
-services:
-  - id: ${toSpiffeId('auth-service')}
-    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
-  - id: ${toSpiffeId('operator')}
-    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
-  - id: ${toSpiffeId('second')}
-    permissions: [approvals:decide]
-  - id: ${toSpiffeId('auditor')}
-    permissions: [audit:read, audit:export]
-approvals:
-  permissions: [relying-parties:write]
-`;
-
 let service: TestService;
 let wire: Severable;
 let login: Ceremonies<string>;
 let authenticator: Authenticator;
-let credential: Credential;
-let suspended: Credential;
-let event: string;
-let approval: string;
+let requests: EveryRoute['requests'];
 
 beforeAll(async () => {
   service = await TestService.start({
-    accessPolicy: POLICY,
-    identities: ['second'],
+    ...EveryRoute.access,
     databaseUrl: async (url) => {
       wire = await Severable.openBefore(url);
       return wire.url;
     },
   });
-  login = await service.relyingParty('login.example.com');
-  authenticator = new Authenticator();
-  credential = await login.registered('ada', authenticator);
-  suspended = await login.registered('grace', new Authenticator());
-  const path = `/v1/credentials/${suspended.id}/suspend`;
-  requireStatus(await service.client.call('auth-service', 'POST', path, { reason: 'lost' }), 200);
-  const settings = { name: 'Login', origins: [login.origin], policy: { userVerification: 'preferred' } };
-  const change = await service.client.call<{ id: string }>(
-    'operator',
-    'PUT',
-    `/v1/relying-parties/${login.rpId}`,
-    settings,
-  );
-  approval = requireStatus(change, 202).id;
-  const [registration] = await new AuditLog(service.client).events({ credentialId: credential.id });
-  event = registration!.metadata.uid;
+  const everyRoute = await EveryRoute.open(service);
+  ({ login, authenticator, requests } = everyRoute);
 });
 afterAll(async () => {
   wire.restore();
@@ -74,66 +41,11 @@ const health = async (name: string): Promise<number> =>
 /** Routes that answer without the database. */
 const WITHOUT_DATABASE = ['GET /openapi.json', 'GET /v1/audit/key'];
 
-/** Requests that change nothing and record no event of their own. */
-const UNRECORDED = [
-  ...['POST /v1/challenges/registration', 'POST /v1/challenges/authentication'],
-  ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/users/{userId}/signals'],
-  ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
-  ...['GET /v1/approvals', 'GET /v1/approvals/{id}'],
-  ...['GET /v1/audit/events/{id}/proof', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'],
-];
-
 /** Answers to challenges. They need a challenge of their own, so a test makes them. */
 const ANSWERS = ['POST /v1/credentials', 'POST /v1/credentials/verify'];
 
-/** Every other route, with a request that would succeed; and a denial, which must be recorded. */
-const requests = (): [route: string, () => Promise<unknown>][] => {
-  const call = (identity: string, method: string, path: string, body?: unknown) => () =>
-    service.client.call(identity, method, path, body);
-  const of = (identity: string, route: string, members: Readonly<Record<string, string>> = {}, body?: unknown) => {
-    const [method = '', pattern = ''] = route.split(' ');
-    const { query = '', ...parameters } = members;
-    const path = pattern.replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? '');
-    return [route, call(identity, method, path + query, body)] as [string, () => Promise<unknown>];
-  };
-  const reason = { reason: 'x' };
-  const settings = { name: 'New', origins: ['https://new.example.com'] };
-  const weaker = { name: 'Login', origins: ['https://login.example.com'], policy: { allowSha1Tpm: true } };
-  const { id } = credential;
-  const ada = { userId: 'ada', query: '?rpId=login.example.com' };
-  const party = { rpId: 'login.example.com' };
-  return [
-    ['POST /v1/challenges/registration', () => login.requestRegistration('grace')],
-    ['POST /v1/challenges/authentication', () => login.requestAuthentication({ userId: 'ada' })],
-    of('auth-service', 'GET /v1/credentials'),
-    of('auth-service', 'GET /v1/credentials/{id}', { id }),
-    of('auth-service', 'PATCH /v1/credentials/{id}', { id }, { name: 'Renamed' }),
-    of('auth-service', 'POST /v1/credentials/{id}/suspend', { id }, reason),
-    of('auth-service', 'POST /v1/credentials/{id}/reinstate', { id: suspended.id }, reason),
-    of('auth-service', 'POST /v1/credentials/{id}/revoke', { id }, reason),
-    of('auth-service', 'GET /v1/users/{userId}/signals', ada),
-    of('operator', 'DELETE /v1/users/{userId}', ada),
-    of('operator', 'GET /v1/relying-parties'),
-    of('operator', 'GET /v1/relying-parties/{rpId}', party),
-    of('operator', 'GET /v1/relying-parties/{rpId}/related-origins', party),
-    of('operator', 'PUT /v1/relying-parties/{rpId}', { rpId: 'new.example.com' }, settings),
-    of('second', 'GET /v1/approvals'),
-    of('operator', 'GET /v1/approvals/{id}', { id: approval }),
-    of('second', 'POST /v1/approvals/{id}/approve', { id: approval }, reason),
-    of('second', 'POST /v1/approvals/{id}/refuse', { id: approval }, reason),
-    ['a change that needs an approval', call('operator', 'PUT', '/v1/relying-parties/login.example.com', weaker)],
-    of('auditor', 'GET /v1/audit/events'),
-    of('auditor', 'GET /v1/audit/events/{id}', { id: event }),
-    of('auditor', 'GET /v1/audit/events/{id}/proof', { id: event }),
-    of('auditor', 'GET /v1/audit/checkpoint'),
-    of('auditor', 'GET /v1/audit/consistency', { query: '?from=0&to=1' }),
-    of('auditor', 'GET /v1/audit/export'),
-    ['a denial', call('stranger', 'GET', '/v1/credentials')],
-  ];
-};
-
 it('every route is tested without the database, or answers without it', () => {
-  const tried = [...requests().map(([route]) => route), ...ANSWERS, ...WITHOUT_DATABASE];
+  const tried = [...requests.map(([route]) => route), ...ANSWERS, ...WITHOUT_DATABASE];
   const routes = service.contract.operations.map(({ method, path }) => `${method} ${path}`);
   expect(routes.filter((route) => !tried.includes(route))).toEqual([]);
 });
@@ -153,7 +65,7 @@ describe('when the database cannot be reached', () => {
     const before = await service.digestTables();
 
     wire.cut();
-    for (const [route, request] of requests()) expect([route, await request()]).toMatchObject([route, UNAVAILABLE]);
+    for (const [route, request] of requests) expect([route, await request()]).toMatchObject([route, UNAVAILABLE]);
     for (const route of WITHOUT_DATABASE)
       expect([route, await service.client.call('auditor', 'GET', route.replace('GET ', ''))]).toMatchObject([
         route,
@@ -218,7 +130,7 @@ describe('when the audit log cannot be written (PCI DSS 10.5)', () => {
       CREATE TRIGGER refuse BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION refuse();
     `);
     const before = await service.digestTables();
-    const recorded = requests().filter(([route]) => !UNRECORDED.includes(route));
+    const recorded = requests.filter(([route]) => !UNRECORDED.includes(route));
     for (const [route, request] of recorded) expect([route, await request()]).toMatchObject([route, UNAVAILABLE]);
     expect(await service.digestTables()).toEqual(before);
   });

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CONFIG, type Config } from '../config/config.js';
 import { Anchors, type AnchorState } from '../anchors/anchors.js';
-import { isDatabaseUnavailable } from '../http/database-unavailable.js';
+import { isDatabaseAway } from '../http/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { AuditCheckpointEntity } from './log.entities.js';
 import { LogCheck } from './log-check.js';
@@ -183,5 +183,5 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
 
 function toTurnFailure(error: unknown): TurnFailure {
   if (error instanceof LogFault) return error.kind;
-  return isDatabaseUnavailable(error) ? 'unreachable' : 'sequencer-failed';
+  return isDatabaseAway(error) ? 'unreachable' : 'sequencer-failed';
 }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { AccessService } from '../access/access.service.js';
+import { describeDatabaseError } from '../http/database-unavailable.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { AuditService } from '../audit/audit.service.js';
 import { isLeafIndex } from './dto/transparency-log.query.js';
@@ -13,6 +14,7 @@ import { Problem } from '../http/problem.js';
 /** Exports the log to auditors, by time or by leaf index. */
 @Injectable()
 export class LogExport {
+  private readonly logger = new Logger(LogExport.name);
   private readonly underWay = new ExportLimiter();
 
   constructor(
@@ -31,11 +33,19 @@ export class LogExport {
   async open(context: AuthorizedContext, filter: { from?: string; to?: string }): Promise<Readable> {
     const end = this.underWay.begin(context.caller.spiffeId);
     try {
-      return (await this.read(context, filter)).once('close', end);
+      const stream = await this.read(context, filter);
+      // The answer has begun, so it breaks off, and no filter sees the error.
+      return stream.once('close', end).once('error', (error) => {
+        if (!(error instanceof Problem)) this.reportBreak(context, error);
+      });
     } catch (error) {
       end();
       throw error;
     }
+  }
+
+  private reportBreak({ requestId }: AuthorizedContext, error: Error): void {
+    this.logger.error({ message: 'an export broke off', requestId, ...describeDatabaseError(error), error });
   }
 
   private async read(context: AuthorizedContext, filter: { from?: string; to?: string }): Promise<Readable> {

@@ -1,9 +1,10 @@
-import { DatabaseUnreachableError, isDatabaseUnavailable } from '../http/database-unavailable.js';
+import { DatabaseUnreachableError, findSqlState, isDatabaseUnavailable } from '../http/database-unavailable.js';
+import { describeSqlState } from '../http/sql-states.js';
 
 const UNKNOWN_AUTHORITY = 'its certificate is not from an authority that sslrootcert names';
 const NOT_PEM = 'sslrootcert, sslcert or sslkey is not a PEM file that can be used';
 
-/** What the codes of Node.js and PostgreSQL mean for an operator. */
+/** What the codes of Node.js mean for an operator. */
 const BY_CODE: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
   UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
@@ -21,10 +22,6 @@ const BY_CODE: Readonly<Record<string, string>> = {
   ERR_OSSL_PEM_NO_START_LINE: NOT_PEM,
   ERR_OSSL_PEM_BAD_BASE64_DECODE: NOT_PEM,
   ERR_OSSL_UNSUPPORTED: NOT_PEM,
-  '3D000': 'it has no such database',
-  '25006': 'it takes no writes: it is a standby, or default_transaction_read_only is on',
-  '42501': 'the role lacks a privilege: run the grants as the migrator: npm run migration:run -- --grants',
-  '55P03': 'another session holds a lock: try again',
 };
 
 const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
@@ -40,7 +37,11 @@ const BY_MESSAGE: readonly (readonly [RegExp, string])[] = [
 export function describeConnectionFailure(error: unknown): string | undefined {
   if (!isDatabaseUnavailable(error)) return undefined;
   const { code = '', message } = error as Error & { readonly code?: string };
-  const known = BY_CODE[code] ?? BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1];
+  const state = findSqlState(error);
+  const known =
+    state === undefined
+      ? (BY_CODE[code] ?? BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1])
+      : describeSqlState(state);
   if (known === undefined) return message || code;
   return `${known} (${message})`;
 }

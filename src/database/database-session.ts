@@ -19,8 +19,11 @@ type ConnectCallback = (error: Error | null, session?: pg.Client) => void;
 
 /** SQLSTATE read_only_sql_transaction: the server is a standby, or was demoted during the session. */
 export const READ_ONLY = '25006';
-/** SQLSTATE invalid_sql_statement_name: a prepared statement is gone. */
-const STATEMENT_LOST = '26000';
+/**
+ * SQLSTATEs of a session that would fail again: a prepared statement is gone, or a table has changed what it returns
+ * (feature_not_supported: cached plan must not change result type); a failed transaction was not ended.
+ */
+const SPOILING = ['26000', '0A000', '25P02'];
 /** PostgreSQL reports these at the start of a session and when they change. `on` means that it takes no writes. */
 const READ_ONLY_PARAMETERS = ['in_hot_standby', 'default_transaction_read_only'];
 const MAX_PASSWORD_BYTES = 4_096;
@@ -168,11 +171,11 @@ function createReadOnlyError(): Error {
 }
 
 /**
- * True if the error spoils the session: the server did not answer, or a standby answered, or the server does not know what was
- * prepared. Another error that the server reports leaves the session as it was.
+ * True if the error spoils the session: the server did not answer, or a standby answered, or the state of the session is of no
+ * use. Another error that the server reports leaves the session as it was.
  */
 function isSpoiling(error: unknown): boolean {
-  return !(error instanceof pg.DatabaseError) || isReadOnly(error) || error.code === STATEMENT_LOST;
+  return !(error instanceof pg.DatabaseError) || isReadOnly(error) || SPOILING.includes(error.code ?? '');
 }
 
 function isReadOnly(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { Span } from '@opentelemetry/api';
-import { isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { Problem } from '../http/problem.js';
+import { isOfOneRow, isSqlState } from '../http/sql-states.js';
 import { endSpan, startCallSpan } from '../telemetry/spans.js';
 import { InFlightLimit } from './in-flight-limit.js';
 import type { CeremonyPool } from './ceremony-pool.js';
@@ -136,7 +136,7 @@ export class StatementBatcher<Row, Result> {
       });
     } catch (error) {
       observeDuration();
-      if (rows.length > 1 && hasChangedNothing(error)) await Promise.all(rows.map((row) => this.deliver([row])));
+      if (rows.length > 1 && mayGoAlone(error)) await Promise.all(rows.map((row) => this.deliver([row])));
       else
         for (const { span, reject } of rows) {
           endSpan(span, error);
@@ -146,13 +146,8 @@ export class StatementBatcher<Row, Result> {
   }
 }
 
-/**
- * SQLSTATEs 40… (deadlock, serialization failure) and 55P03 (lock not available). One row caused it, and the statement
- * was rolled back.
- */
-const OF_ONE_ROW = /^(40|55P03)/;
-
-function hasChangedNothing(error: unknown): boolean {
+/** The statement was rolled back, and one row may be the cause, such as one whose lock another session holds. */
+function mayGoAlone(error: unknown): boolean {
   const { code } = error as { code?: unknown };
-  return typeof code === 'string' && (OF_ONE_ROW.test(code) || !isDatabaseUnavailable(error));
+  return isSqlState(code) && isOfOneRow(code);
 }

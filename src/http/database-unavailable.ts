@@ -1,9 +1,4 @@
-/**
- * SQLSTATEs that mean "not now" and leave nothing changed: connection, resources, operator intervention, serialization,
- * read-only, lock, a transaction that the server ended because it took too long, a prepared statement that is gone, and a
- * role that may not write (to the audit log, for example), which an operator must correct.
- */
-const TRANSIENT = /^(08|53|57|58|40|25006|25P03|25P04|26000|55P03|42501)/;
+import { describeSqlState, isPassing, isSqlState } from './sql-states.js';
 
 const SOCKET_ERRORS = new Set([
   'ECONNREFUSED',
@@ -53,13 +48,36 @@ function readMessage(error: Error & { readonly errors?: readonly Error[] }): str
   return error.message || (error.errors ?? []).map(readMessage).join('; ');
 }
 
-/** Reports whether an error means that the database cannot be reached or cannot accept the write now. */
+/**
+ * Reports whether an error means that the database cannot be reached or refuses a statement. The service expects no refusal
+ * where it does not handle one, and a caller cannot cause one: members are validated before. So somebody must correct the
+ * database, or wait, and the same request can succeed then. Nothing was changed.
+ */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   if (error instanceof DatabaseUnreachableError) return true;
   const { code, message, driverError } = error as Readonly<Record<string, unknown>>;
   if (typeof message !== 'string') return false;
   if (typeof driverError === 'object' && driverError !== error) return isDatabaseUnavailable(driverError);
-  if (typeof code === 'string') return TRANSIENT.test(code) || SOCKET_ERRORS.has(code);
+  if (typeof code === 'string') return SOCKET_ERRORS.has(code) || isSqlState(code);
   return WITHOUT_CODE.test(message);
+}
+
+/** Reports whether an error means that the database is away, and may be back without a change to it. */
+export function isDatabaseAway(error: unknown): boolean {
+  const state = findSqlState(error);
+  return isDatabaseUnavailable(error) && (state === undefined || isPassing(state));
+}
+
+/** @returns undefined if PostgreSQL did not report the error */
+export function findSqlState(error: unknown): string | undefined {
+  const { code, driverError } = (error ?? {}) as { readonly code?: unknown; readonly driverError?: unknown };
+  if (isSqlState(code)) return code;
+  return driverError === undefined || driverError === error ? undefined : findSqlState(driverError);
+}
+
+/** Fields of a log line: the SQLSTATE of an error of PostgreSQL, what it means and what to do. */
+export function describeDatabaseError(error: unknown): { readonly sqlState?: string; readonly meaning?: string } {
+  const sqlState = findSqlState(error);
+  return sqlState === undefined ? {} : { sqlState, meaning: describeSqlState(sqlState) };
 }

@@ -13,6 +13,7 @@ import { fastify, type FastifyInstance } from 'fastify';
 import { QueryFailedError } from 'typeorm';
 import { ProblemFilter } from './problem.filter.js';
 import { Problem } from './problem.js';
+import { describeSqlState } from './sql-states.js';
 
 const SECRET = 'postgresql://service:s3cret@db';
 
@@ -81,7 +82,6 @@ describe('an error that is not a problem', () => {
   it.each<[string, unknown]>([
     ['an error', new Error(SECRET)],
     ['a TypeError', new TypeError(SECRET)],
-    ['a mistake in SQL', sqlError('42601')],
     ['a text', SECRET],
     ['an object', { message: SECRET, statusCode: 400 }],
     ['an error with a status of unknown origin', Object.assign(new Error(SECRET), { statusCode: 404, status: 404 })],
@@ -121,6 +121,11 @@ describe('an unavailable database', () => {
     ]);
     expect(text).not.toContain('s3cret');
     expect(lines).toHaveLength(1);
+  });
+
+  it.each(['53100', '42601'])('is logged with what PostgreSQL said, %s, and what it means', async (sqlState) => {
+    await renderError(sqlError(sqlState));
+    expect(lines).toMatchObject([{ message: 'request failed', sqlState, meaning: describeSqlState(sqlState) }]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { isDatabaseUnavailable } from './database-unavailable.js';
+import { describeDatabaseError, isDatabaseUnavailable } from './database-unavailable.js';
 import { describeSpan } from '../telemetry/spans.js';
 import { getContext } from './request-context.js';
 import { createMalformedProblem, Problem, type ProblemSlug } from './problem.js';
@@ -29,6 +29,7 @@ export class ProblemFilter implements ExceptionFilter {
         message: 'request failed',
         requestId: request.id,
         ...describeSpan(getContext(request).span),
+        ...describeDatabaseError(error),
         error,
       });
     }

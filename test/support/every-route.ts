@@ -1,0 +1,121 @@
+import { AuditLog } from './audit-log.js';
+import { Authenticator } from './authenticator/authenticator.js';
+import { type Ceremonies, requireStatus } from './ceremonies.js';
+import type { Answer } from './client.js';
+import { type TestService, type TestServiceOptions, toSpiffeId } from './service.js';
+
+const POLICY = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: ${toSpiffeId('auth-service')}
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+  - id: ${toSpiffeId('operator')}
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
+  - id: ${toSpiffeId('second')}
+    permissions: [approvals:decide]
+  - id: ${toSpiffeId('auditor')}
+    permissions: [audit:read, audit:export]
+approvals:
+  permissions: [relying-parties:write]
+`;
+
+/** Requests that change nothing and record no event of their own. */
+export const UNRECORDED = [
+  ...['POST /v1/challenges/registration', 'POST /v1/challenges/authentication'],
+  ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/users/{userId}/signals'],
+  ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
+  ...['GET /v1/approvals', 'GET /v1/approvals/{id}'],
+  ...['GET /v1/audit/events/{id}/proof', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'],
+];
+
+/**
+ * A request to each route that needs the database, except the two that answer a challenge. Each would succeed; they may be sent
+ * together and again, as long as all of them fail.
+ */
+export class EveryRoute {
+  /** What the service needs. */
+  static readonly access: Pick<TestServiceOptions, 'accessPolicy' | 'identities'> = {
+    accessPolicy: POLICY,
+    identities: ['second'],
+  };
+
+  private constructor(
+    readonly login: Ceremonies<string>,
+    /** Has the passkey of the user `ada`. */
+    readonly authenticator: Authenticator,
+    /** By the name of the route; and a change that needs an approval, and a denial, which must be recorded. */
+    readonly requests: readonly [route: string, () => Promise<Answer<unknown>>][],
+  ) {}
+
+  /** Makes a relying party, passkeys, and a request for an approval. */
+  static async open(service: TestService): Promise<EveryRoute> {
+    const login = await service.relyingParty('login.example.com');
+    const authenticator = new Authenticator();
+    const credential = await login.registered('ada', authenticator);
+    const suspended = await login.registered('grace', new Authenticator());
+    const path = `/v1/credentials/${suspended.id}/suspend`;
+    requireStatus(await service.client.call('auth-service', 'POST', path, { reason: 'lost' }), 200);
+    const settings = { name: 'Login', origins: [login.origin], policy: { userVerification: 'preferred' } };
+    const party = `/v1/relying-parties/${login.rpId}`;
+    const change = await service.client.call<{ id: string }>('operator', 'PUT', party, settings);
+    const approval = requireStatus(change, 202).id;
+    const [registration] = await new AuditLog(service.client).events({ credentialId: credential.id });
+    const ids = { id: credential.id, suspended: suspended.id, approval, event: registration!.metadata.uid };
+    return new EveryRoute(login, authenticator, listRequests(service, login, ids));
+  }
+}
+
+interface Ids {
+  readonly id: string;
+  readonly suspended: string;
+  readonly approval: string;
+  readonly event: string;
+}
+
+function listRequests(
+  service: TestService,
+  login: Ceremonies<string>,
+  { id, suspended, approval, event }: Ids,
+): EveryRoute['requests'] {
+  const call = (identity: string, method: string, path: string, body?: unknown) => () =>
+    service.client.call<unknown>(identity, method, path, body);
+  const of = (identity: string, route: string, members: Readonly<Record<string, string>> = {}, body?: unknown) => {
+    const [method = '', pattern = ''] = route.split(' ');
+    const { query = '', ...parameters } = members;
+    const path = pattern.replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name] ?? '');
+    return [route, call(identity, method, path + query, body)] as [string, () => Promise<Answer<unknown>>];
+  };
+  const reason = { reason: 'x' };
+  const settings = { name: 'New', origins: ['https://new.example.com'] };
+  const weaker = { name: 'Login', origins: ['https://login.example.com'], policy: { allowSha1Tpm: true } };
+  const ada = { userId: 'ada', query: '?rpId=login.example.com' };
+  const party = { rpId: 'login.example.com' };
+  return [
+    ['POST /v1/challenges/registration', () => login.requestRegistration('grace')],
+    ['POST /v1/challenges/authentication', () => login.requestAuthentication({ userId: 'ada' })],
+    of('auth-service', 'GET /v1/credentials'),
+    of('auth-service', 'GET /v1/credentials/{id}', { id }),
+    of('auth-service', 'PATCH /v1/credentials/{id}', { id }, { name: 'Renamed' }),
+    of('auth-service', 'POST /v1/credentials/{id}/suspend', { id }, reason),
+    of('auth-service', 'POST /v1/credentials/{id}/reinstate', { id: suspended }, reason),
+    of('auth-service', 'POST /v1/credentials/{id}/revoke', { id }, reason),
+    of('auth-service', 'GET /v1/users/{userId}/signals', ada),
+    of('operator', 'DELETE /v1/users/{userId}', ada),
+    of('operator', 'GET /v1/relying-parties'),
+    of('operator', 'GET /v1/relying-parties/{rpId}', party),
+    of('operator', 'GET /v1/relying-parties/{rpId}/related-origins', party),
+    of('operator', 'PUT /v1/relying-parties/{rpId}', { rpId: 'new.example.com' }, settings),
+    of('second', 'GET /v1/approvals'),
+    of('operator', 'GET /v1/approvals/{id}', { id: approval }),
+    of('second', 'POST /v1/approvals/{id}/approve', { id: approval }, reason),
+    of('second', 'POST /v1/approvals/{id}/refuse', { id: approval }, reason),
+    ['a change that needs an approval', call('operator', 'PUT', '/v1/relying-parties/login.example.com', weaker)],
+    of('auditor', 'GET /v1/audit/events'),
+    of('auditor', 'GET /v1/audit/events/{id}', { id: event }),
+    of('auditor', 'GET /v1/audit/events/{id}/proof', { id: event }),
+    of('auditor', 'GET /v1/audit/checkpoint'),
+    of('auditor', 'GET /v1/audit/consistency', { query: '?from=0&to=1' }),
+    of('auditor', 'GET /v1/audit/export'),
+    ['a denial', call('stranger', 'GET', '/v1/credentials')],
+  ];
+}
