@@ -164,6 +164,24 @@ describe('a change of a relying party', () => {
     expect(await readParty()).toMatchObject({ version: version + 1, policy: { userVerification: 'preferred' } });
   });
 
+  it('that weakens a purpose waits for an approval, and then holds as it was asked for', async () => {
+    const strict = { policy: { purposes: { 'pay/card': { backup: 'device-bound', challengeTtlSeconds: 60 } } } };
+    const weak = {
+      policy: { purposes: { 'pay/card': { challengeTtlSeconds: 300 }, look: { userVerification: 'required' } } },
+    };
+    expect(await put(strict)).toMatchObject({ status: 200 });
+    const approval = requireStatus(await put(weak), 202);
+    const { change } = await calls.read('second', approval);
+    expect(change?.changes).toEqual([
+      { pointer: '/policy/purposes/pay~1card/challengeTtlSeconds', before: 60, after: 300, weakens: true },
+      { pointer: '/policy/purposes/pay~1card/backup', before: 'device-bound', after: null, weakens: true },
+      { pointer: '/policy/purposes/look/userVerification', before: null, after: 'required', weakens: false },
+    ]);
+    expect(await readParty()).toMatchObject(strict);
+    requireStatus(await calls.decide('second', approval), 200);
+    expect((await readParty()).policy).toMatchObject(weak.policy);
+  });
+
   it('that weakens nothing needs no approval, and nor does a dry run', async () => {
     expect(await put({ name: 'Renamed', policy: { maxCredentialsPerUser: 5 } })).toMatchObject({ status: 200 });
     const path = `/v1/relying-parties/${RP_ID}?dryRun=true`;

@@ -73,6 +73,22 @@ describe('POST /v1/challenges/confirmation', () => {
     expect(digest).toBe(DIGEST);
   });
 
+  it('follows the purpose confirm where it names none', async () => {
+    const purposes = { confirm: { challengeTtlSeconds: 60, backup: 'device-bound' }, transfer: { backup: 'synced' } };
+    const strict = await service.relyingParty('strict.example.com', { purposes });
+    const passkey = new Authenticator();
+    const { credentialId } = await strict.registered(user, passkey);
+    const issued = await begin({ rpId: strict.rpId });
+    expect(issued.publicKey.timeout).toBe(60_000);
+    expect(issued.publicKey.allowCredentials?.map(({ id }) => id)).not.toContain(credentialId);
+    const response = passkey.get(issued.publicKey, strict.origin, { passkey: passkey.newest });
+    const refused = await confirm(issued.challengeId, response);
+    expect(refused).toMatchObject(makeAuthenticationRejected('backup-state-denied'));
+    const named = await begin({ rpId: strict.rpId, purpose: 'transfer' });
+    expect(named.publicKey).toMatchObject({ timeout: 300_000, allowCredentials: [{ id: credentialId }] });
+    expect((await confirm(named.challengeId, passkey.get(named.publicKey, strict.origin))).status).toBe(200);
+  });
+
   it('demands user verification even where the policy does not', async () => {
     const lenient = await service.relyingParty('lenient.example.com', { userVerification: 'discouraged' });
     const passkey = new Authenticator();

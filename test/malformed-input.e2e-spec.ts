@@ -88,6 +88,9 @@ beforeAll(async () => {
           allowSha1Tpm: true,
           crossOrigin: { allow: false, topOrigins: ['https://top.example'] },
           identityProof: { required: true, maxAgeSeconds: 900 },
+          purposes: {
+            pay: { userVerification: 'required', challengeTtlSeconds: 60, backup: 'any', attestation: 'any' },
+          },
         },
         version: 99,
       },

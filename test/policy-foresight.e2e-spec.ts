@@ -64,6 +64,25 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
     expect((await tryOut({})).wouldRefuse).toEqual([]);
   });
 
+  it('counts, for each purpose, the passkeys that it would refuse and the policy alone would not', async () => {
+    const purposes = { bound: { backup: 'device-bound' }, attested: { attestation: 'trusted' }, look: {} };
+    const [manager, other] = [
+      { aaguid: SYNCED, name: 'Google Password Manager', credentials: 2 },
+      { aaguid: BOUND, name: null, credentials: 1 },
+    ];
+    expect((await tryOut({ purposes })).wouldRefuse).toEqual([
+      { ...manager, reason: 'backup-state-denied', purpose: 'bound' },
+      { ...manager, reason: 'attestation-untrusted', purpose: 'attested' },
+      { ...other, reason: 'attestation-untrusted', purpose: 'attested' },
+    ]);
+    expect((await tryOut({ purposes, authenticators: { deny: [SYNCED] } })).wouldRefuse).toEqual([
+      { ...manager, reason: 'authenticator-denied' },
+      { ...other, reason: 'attestation-untrusted', purpose: 'attested' },
+    ]);
+    const lax = { backup: 'device-bound', purposes: { any: { backup: 'any' } } };
+    expect((await tryOut(lax)).wouldRefuse).toEqual([{ ...manager, reason: 'backup-state-denied' }]);
+  });
+
   it('counts every active passkey when it would switch the relying party off', async () => {
     const off = await tryOut({}, { enabled: false });
     expect(off.wouldRefuse).toMatchObject([
@@ -105,6 +124,13 @@ describe('PUT /v1/relying-parties/{rpId}?dryRun=true', () => {
 });
 
 describe('the warnings of a relying party', () => {
+  it('name the member of a purpose that demands less than the policy', async () => {
+    const { warnings } = await tryOut({ purposes: { 'look/up': { userVerification: 'preferred' } } });
+    expect(warnings).toEqual([
+      { pointer: '/policy/purposes/look~1up/userVerification', detail: expect.stringContaining('look/up') },
+    ]);
+  });
+
   const impossible = { attestation: { trust: 'trusted' } };
   const warned = [{ pointer: '/policy/attestation/conveyance', detail: expect.stringContaining('direct') }];
 

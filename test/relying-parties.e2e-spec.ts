@@ -19,6 +19,7 @@ const DEFAULT_POLICY = {
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
   userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },
+  purposes: {},
 };
 
 interface RelyingParty {
@@ -36,6 +37,9 @@ beforeAll(async () => {
   service = await TestService.start();
 });
 afterAll(() => service.stop());
+
+const makePurposes = (length: number): object =>
+  Object.fromEntries(Array.from({ length }, (_, n) => [`purpose-${String(n)}`, { backup: 'any' }]));
 
 const put = (rpId: string, settings: Record<string, unknown> = {}) =>
   service.client.call<RelyingParty>('operator', 'PUT', `/v1/relying-parties/${rpId}`, {
@@ -162,10 +166,46 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
     ['an unknown rule', { phishing: 'resistant' }, '/policy/phishing'],
     ['an unknown nested rule', { crossOrigin: { allow: false, why: 'not' } }, '/policy/crossOrigin/why'],
     ['text for a boolean', { identityProof: { required: 'true' } }, '/policy/identityProof/required'],
+    ['a list of purposes', { purposes: ['pay'] }, '/policy/purposes'],
+    ['seventeen purposes', { purposes: makePurposes(17) }, '/policy/purposes'],
+    ['a name that no request can give as its purpose', { purposes: { 'to pay': {} } }, '/policy/purposes'],
+    ['a purpose that is null', { purposes: { pay: null } }, '/policy/purposes/pay'],
+    ['a purpose that is a list', { purposes: { pay: [] } }, '/policy/purposes/pay'],
+    ['a purpose that is text', { purposes: { pay: 'required' } }, '/policy/purposes/pay'],
+    ['a purpose named __proto__', JSON.parse('{"purposes":{"__proto__":{}}}'), '/policy/purposes/__proto__'],
+    [
+      'an unknown rule of a purpose',
+      { purposes: { pay: { residentKey: 'required' } } },
+      '/policy/purposes/pay/residentKey',
+    ],
+    [
+      'an unknown demand of a purpose',
+      { purposes: { 'pay/card': { backup: 'no' } } },
+      '/policy/purposes/pay~1card/backup',
+    ],
+    [
+      'a purpose whose challenges live for two hours',
+      { purposes: { pay: { challengeTtlSeconds: 7_200 } } },
+      '/policy/purposes/pay/challengeTtlSeconds',
+    ],
+    ['null for a demand', { purposes: { pay: { attestation: null } } }, '/policy/purposes/pay/attestation'],
   ])('refuses %s', async (_, policy, pointer) => {
     const answer = await put(newRpId(), { policy });
     expect(answer).toMatchObject(makeProblem(400, 'request-malformed'));
     expect(JSON.stringify(answer.body)).toContain(`"${pointer}`);
+  });
+
+  it('stores purposes, returns them, and changes nothing when they come back in another order', async () => {
+    const rpId = newRpId();
+    const pay = { userVerification: 'required', challengeTtlSeconds: 60, backup: 'synced', attestation: 'any' };
+    const purposes = { pay, 'pay/card:4711': {}, ...makePurposes(14) };
+    expect(await put(rpId, { policy: { purposes } })).toMatchObject({ status: 201, body: { policy: { purposes } } });
+    const got = await get(rpId);
+    expect(got.body).toMatchObject({ version: 1, policy: { purposes } });
+    const turned = Object.fromEntries(Object.entries(purposes).reverse());
+    expect(await put(rpId, { policy: { purposes: turned } })).toMatchObject({ status: 200, body: { version: 1 } });
+    expect(await put(rpId, { ...got.body })).toMatchObject({ status: 200, body: { version: 1, policy: { purposes } } });
+    expect(await put(rpId)).toMatchObject({ status: 200, body: { version: 2, policy: { purposes: {} } } });
   });
 
   it.each([

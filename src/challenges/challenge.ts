@@ -54,6 +54,16 @@ export function getCeremony({
   return confirmation ? 'confirmation' : 'authentication';
 }
 
+/** The purposes of challenges for which the caller names none. */
+const OWN_PURPOSES: Readonly<Partial<Record<Ceremony, string>>> = { confirmation: 'confirm' };
+
+/** Returns the purpose whose demands a challenge is held to; undefined: those of the policy alone. */
+export function getPolicyPurpose(
+  challenge: Pick<Challenge, 'purpose' | 'registration' | 'confirmation'>,
+): string | undefined {
+  return challenge.purpose ?? OWN_PURPOSES[getCeremony(challenge)];
+}
+
 /**
  * Describes the challenge in the event of its outcome: which one it was, when it was issued and what the caller asked
  * for. It was issued to the actor of the event, because it opens for nobody else.

@@ -16,11 +16,19 @@ import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { deriveStandIn } from '../audit/pseudonyms.js';
 import { ChallengeCounts } from './challenge-counts.js';
 import { ChallengeRepository, type Descriptor } from './challenge.repository.js';
-import { type Ceremony, type Challenge, CHALLENGE_BYTES, getCeremony, USER_HANDLE_BYTES } from './challenge.js';
+import { type Challenge, CHALLENGE_BYTES, getCeremony, getPolicyPurpose, USER_HANDLE_BYTES } from './challenge.js';
 import { ChallengeSeal } from './challenge-seal.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import { EnrolledCredentials } from '../relying-parties/enrolled-credentials.js';
+import {
+  type Admission,
+  admitsAll,
+  type AppliedPolicy,
+  applyPurpose,
+  isAdmitted,
+} from '../relying-parties/purposes.js';
 import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
@@ -41,7 +49,7 @@ interface Issued {
 
 /** An issued challenge with what its options need. */
 export interface IssuedForUser extends Issued {
-  readonly policy: RelyingPartyPolicy;
+  readonly policy: AppliedPolicy;
   readonly allow: PublicKeyCredentialDescriptorJSON[];
 }
 
@@ -60,6 +68,7 @@ export class ChallengesService {
     private readonly decoyShapes: DecoyShapes,
     private readonly audit: AuditService,
     private readonly users: UserSeals,
+    private readonly enrolled: EnrolledCredentials,
   ) {}
 
   /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected, rate-limited */
@@ -78,7 +87,8 @@ export class ChallengesService {
     const { handle, auditUid: uid } = await this.demandGenuine(context, {
       ...{ rpId, userId: user.id, handle: read.handle, auditUid: read.audit_uid, seal: read.user_seal },
     });
-    const { name, policy } = await this.copies.getSealed(rpId, read.party_seal);
+    const party = await this.copies.getSealed(rpId, read.party_seal);
+    const policy = applyPurpose(party.policy, purpose);
     const exclude = (read.descriptors ?? []).map(toDescriptor);
     await this.demandPolicy(context, request, policy, exclude.length, now);
     const asked = { rpId, userId: user.id, uid, ceremony: 'registration', policy, now } as const;
@@ -92,7 +102,7 @@ export class ChallengesService {
       registration: { handle, uid, conditional, attachment, identityProof },
     });
     const publicKey = await makeCreationOptions({
-      rp: { id: rpId, name },
+      rp: { id: rpId, name: party.name },
       challenge,
       policy,
       exclude,
@@ -113,8 +123,8 @@ export class ChallengesService {
     const now = this.clock.now();
     const { policy, allow } =
       userId === undefined
-        ? { policy: (await this.copies.getEnabled(rpId)).policy, allow: [] }
-        : await this.readForUser(context, rpId, userId, 'authentication', now);
+        ? { policy: applyPurpose((await this.copies.getEnabled(rpId)).policy, purpose), allow: [] }
+        : await this.readForUser(context, { rpId, userId, purpose }, now);
     const { challenge, ...issued } = this.issue(context, { rpId, userId, purpose, now, policy });
     const publicKey = await makeRequestOptions({ rpId, challenge, policy, allow, hints });
     return { ...issued, publicKey };
@@ -127,35 +137,49 @@ export class ChallengesService {
    * @throws Problem relying-party-unknown, relying-party-denied, rate-limited
    */
   async issueForUser(context: AuthorizedContext, terms: UserTerms): Promise<IssuedForUser> {
-    const { rpId, userId } = terms;
     const now = this.clock.now();
-    const { policy, allow } = await this.readForUser(context, rpId, userId, getCeremony(terms), now);
+    const { policy, allow } = await this.readForUser(context, terms, now);
     return { ...this.issue(context, { ...terms, now, policy }), policy, allow };
   }
 
   /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
   private async readForUser(
     context: AuthorizedContext,
-    rpId: string,
-    userId: string,
-    ceremony: Ceremony,
+    terms: UserTerms,
     now: Date,
-  ): Promise<{ policy: RelyingPartyPolicy; allow: PublicKeyCredentialDescriptorJSON[] }> {
+  ): Promise<{ policy: AppliedPolicy; allow: PublicKeyCredentialDescriptorJSON[] }> {
+    const { rpId, userId } = terms;
     const standIn = deriveStandIn({ rpId, userId }, now, this.keys);
     const read = await this.challenges.readForAuthentication.run({ rpId, userId, standIn, now });
     if (!read) return this.refuseUnknown(rpId);
-    const { policy } = await this.copies.getSealed(rpId, read.party_seal);
+    const party = await this.copies.getSealed(rpId, read.party_seal);
+    const policy = applyPurpose(party.policy, getPolicyPurpose(terms));
     const { handle, audit_uid: auditUid, user_seal: seal } = read;
     const isUser = handle !== null && auditUid !== null;
     const user = isUser && (await this.users.keepGenuine(context, { rpId, userId, handle, auditUid, seal }));
     // A user whose row was changed is treated like a stranger, whose answers are all refused.
     const refusalInTheWay = isUser && !user ? null : read.refusal_in_the_way;
     const uid = user ? user.auditUid : standIn;
-    const asked = { rpId, userId, uid, ceremony, policy, now } as const;
+    const asked = { rpId, userId, uid, ceremony: getCeremony(terms), policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
-    const known = isUser && !user ? [] : (read.descriptors ?? []).map(toDescriptor);
-    const decoys = await this.makeDecoys(rpId, userId);
+    const held = isUser && !user ? [] : (read.descriptors ?? []);
+    const known = (await this.selectAdmitted(context, { rpId, userId }, policy.admission, held)).map(toDescriptor);
+    const decoys = await this.makeDecoys(rpId, userId, policy.admission);
     return { policy, allow: known.length > 0 ? known : decoys };
+  }
+
+  /** Selects the passkeys that the purpose admits. It reads them for every user, so its time does not show who is one. */
+  private async selectAdmitted(
+    context: AuthorizedContext,
+    { rpId, userId }: { readonly rpId: string; readonly userId: string },
+    admission: Admission,
+    held: Descriptor[],
+  ): Promise<Descriptor[]> {
+    if (admitsAll(admission)) return held;
+    const passkeys = await this.enrolled.listPasskeys(context, rpId, userId);
+    const admitted = passkeys.filter((passkey) => isAdmitted(admission, passkey));
+    const ids = new Set(admitted.map(({ credentialId }) => credentialId.toString('hex')));
+    return held.filter(({ id }) => ids.has(id));
   }
 
   /** Makes a user for the first registration: a random handle and a random pseudonym. */
@@ -248,8 +272,13 @@ export class ChallengesService {
   }
 
   /** Makes decoys for every user, so that the response time does not show which users have no passkeys. */
-  private async makeDecoys(rpId: string, userId: string): Promise<PublicKeyCredentialDescriptorJSON[]> {
-    return makeDecoyDescriptors(this.keys.decoy, { rpId, userId }, await this.decoyShapes.getShapes(rpId));
+  private async makeDecoys(
+    rpId: string,
+    userId: string,
+    admission: Admission,
+  ): Promise<PublicKeyCredentialDescriptorJSON[]> {
+    const shapes = await this.decoyShapes.getShapes(rpId);
+    return makeDecoyDescriptors(this.keys.decoy, { rpId, userId }, shapes, admission);
   }
 }
 

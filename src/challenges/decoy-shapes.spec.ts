@@ -28,6 +28,8 @@ interface Kind {
   bytes?: number;
   transports?: string[];
   status?: string;
+  backupEligible?: boolean;
+  trusted?: boolean;
 }
 
 /** Stores users who each have passkeys of these kinds, the last one used last. */
@@ -36,26 +38,35 @@ async function insertUsers(count: number, kinds: Kind[], { rpId = RP, prefix = '
     `INSERT INTO user_handle SELECT $1, $2 || i, sha256(($2 || i)::bytea), now() FROM generate_series(1, $3::integer) i`,
     [rpId, prefix, count],
   );
-  for (const [n, { bytes = 32, transports = [], status = 'active' }] of kinds.entries()) {
+  for (const [n, kind] of kinds.entries()) {
+    const { bytes = 32, transports = [], status = 'active', backupEligible = true, trusted = false } = kind;
     await database.sql(
       `INSERT INTO credential SELECT $1, gen_random_uuid(), $2 || i, substr(repeat(gen_random_uuid()::text, 30)::bytea, 1, $3::integer),
-         '', -7, gen_random_uuid(), 'n', $4, NULL, now(), NULL, $5, TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0,
+         '', -7, gen_random_uuid(), 'n', $4, NULL, now(), NULL, $5, TRUE, $8, TRUE, TRUE, 'packed', $9, 0,
          now() + $6 * interval '1 minute', 'x', NULL, '' FROM generate_series(1, $7::integer) i`,
-      [rpId, prefix, bytes, status, transports, n, count],
+      [rpId, prefix, bytes, status, transports, n, count, backupEligible, trusted ? 'trusted' : 'none'],
     );
   }
 }
 
 const readShapes = async (rpId = RP) => (await shapes.getShapes(rpId)).map(({ list, users }) => ({ list, users }));
-const phone = { bytes: 32, transports: ['hybrid', 'internal'] };
-const fob = { bytes: 48, transports: ['nfc', 'usb'] };
+const [eligible, bound] = [
+  { backupEligible: true, trusted: false },
+  { backupEligible: false, trusted: true },
+];
+const phone = { bytes: 32, transports: ['hybrid', 'internal'], ...eligible };
+const fob = { bytes: 48, transports: ['nfc', 'usb'], ...bound };
 
 describe('the shapes of a relying party’s lists', () => {
   it('are those of its users’ active passkeys, the last used first, with sorted transports', async () => {
     await insertUsers(3, [{ bytes: 32, transports: ['internal', 'hybrid'] }], { prefix: 'a' });
-    await insertUsers(2, [phone, { bytes: 16, status: 'revoked' }, { bytes: 48, transports: ['usb', 'nfc'] }], {
-      prefix: 'b',
-    });
+    await insertUsers(
+      2,
+      [phone, { bytes: 16, status: 'revoked' }, { bytes: 48, transports: ['usb', 'nfc'], ...bound }],
+      {
+        prefix: 'b',
+      },
+    );
     await insertUsers(1, [{ status: 'suspended' }], { prefix: 'c' });
     await insertUsers(9, [{ bytes: 20 }], { rpId: 'b.example' });
     expect(await readShapes()).toEqual([

@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
+import type { Admission } from '../relying-parties/purposes.js';
 import { createListShape, makeDecoyDescriptors, type ListShape, sortTransports } from './decoy.js';
 
 const KEY = randomBytes(32);
-const makeDecoys = (userId = 'u-1', { rpId = 'a.example', key = KEY, shapes = [] as readonly ListShape[] } = {}) =>
-  makeDecoyDescriptors(key, { rpId, userId }, shapes);
+const ALL: Admission = { backup: 'any', attestation: 'any' };
+const makeDecoys = (
+  userId = 'u-1',
+  { rpId = 'a.example', key = KEY, shapes = [] as readonly ListShape[], admission = ALL } = {},
+) => makeDecoyDescriptors(key, { rpId, userId }, shapes, admission);
 const decodeId = (id: string | undefined): Buffer => Buffer.from(id ?? '', 'base64url');
 const users = Array.from({ length: 3_000 }, (_, index) => `u-${String(index)}`);
 
-const PHONE = { bytes: 32, transports: ['hybrid', 'internal'] };
-const KEY_FOB = { bytes: 48, transports: ['nfc', 'usb'] };
-const OLD_FOB = { bytes: 64, transports: [] };
+const PHONE = { bytes: 32, transports: ['hybrid', 'internal'], backupEligible: true, trusted: false };
+const KEY_FOB = { bytes: 48, transports: ['nfc', 'usb'], backupEligible: false, trusted: true };
+const OLD_FOB = { bytes: 64, transports: [], backupEligible: false, trusted: false };
 const MIXED = [
   createListShape([PHONE], 60),
   createListShape([PHONE, KEY_FOB], 30),
@@ -20,6 +24,10 @@ const MIXED = [
 /** The shape of a list of descriptors, as JSON. */
 const describeShape = (list: ReturnType<typeof makeDecoys>): string =>
   JSON.stringify(list.map(({ id, transports }) => ({ bytes: decodeId(id).length, transports })));
+
+/** What descriptors show of a shape. */
+const describeVisible = ({ list }: ListShape): string =>
+  JSON.stringify(list.map(({ bytes, transports }) => ({ bytes, transports })));
 
 /** Counts the users who see a list of each shape. */
 function countShapes(shapes: readonly ListShape[]): Map<string, number> {
@@ -38,9 +46,9 @@ describe('the decoy list of a user without passkeys', () => {
 
   it('has the shapes of real lists, as often as they occur', () => {
     const counts = countShapes(MIXED);
-    expect([...counts.keys()].sort()).toEqual(MIXED.map(({ list }) => JSON.stringify(list)).sort());
+    expect([...counts.keys()].sort()).toEqual(MIXED.map(describeVisible).sort());
     for (const shape of MIXED) {
-      expect(counts.get(JSON.stringify(shape.list))! / users.length).toBeCloseTo(shape.users / 100, 1);
+      expect(counts.get(describeVisible(shape))! / users.length).toBeCloseTo(shape.users / 100, 1);
     }
   });
 
@@ -95,8 +103,30 @@ describe('the decoy list of a user without passkeys', () => {
     expect(list).not.toEqual(other);
   });
 
+  it('is, for a purpose that admits a kind of passkey, the part of the same list that has it', () => {
+    const admission: Admission = { backup: 'device-bound', attestation: 'any' };
+    const whole = makeDecoys('u-1', { shapes: [createListShape([PHONE, KEY_FOB, PHONE, OLD_FOB], 1)] });
+    const part = (admits: Admission) =>
+      makeDecoys('u-1', { shapes: [createListShape([PHONE, KEY_FOB, PHONE, OLD_FOB], 1)], admission: admits });
+    expect(part(admission)).toEqual([whole[1], whole[3]]);
+    expect(part({ backup: 'synced', attestation: 'any' })).toEqual([whole[0], whole[2]]);
+    expect(part({ backup: 'any', attestation: 'trusted' })).toEqual([whole[1]]);
+  });
+
+  it('is another list of that kind where the list has none, and the usual one where no user has', () => {
+    const admission: Admission = { backup: 'device-bound', attestation: 'trusted' };
+    const shapes = [createListShape([PHONE], 1e9), createListShape([PHONE, KEY_FOB], 1), createListShape([KEY_FOB], 1)];
+    const [whole, part] = [makeDecoys('u-1', { shapes }), makeDecoys('u-1', { shapes, admission })];
+    expect(describeShape(whole)).toBe(describeVisible(shapes[0]!));
+    expect(describeShape(part)).toBe(describeVisible(shapes[2]!));
+    const none = makeDecoys('u-1', { shapes: [shapes[0]!], admission });
+    expect(none).toHaveLength(1);
+    const ids = [whole, part, none].map(([decoy]) => decoy?.id.slice(0, 20));
+    expect(new Set(ids).size).toBe(3);
+  });
+
   it('may have ids of the maximum length', () => {
-    const [decoy] = makeDecoys('u-1', { shapes: [createListShape([{ bytes: 1_023, transports: [] }], 1)] });
+    const [decoy] = makeDecoys('u-1', { shapes: [createListShape([{ ...OLD_FOB, bytes: 1_023 }], 1)] });
     expect(decodeId(decoy?.id)).toHaveLength(1_023);
   });
 });

@@ -18,7 +18,8 @@ const COUNT_LIST_SHAPES = `
           WHERE rp_id = $1 AND (SELECT count(*) FROM first) > 1000 LIMIT 1000),
        users AS (SELECT user_id FROM first WHERE (SELECT count(*) FROM first) <= 1000 UNION ALL SELECT user_id FROM sampled),
        lists AS (
-         SELECT jsonb_agg(jsonb_build_object('bytes', octet_length(credential_id), 'transports', ARRAY(SELECT unnest(transports) COLLATE "C" AS transport ORDER BY transport))
+         SELECT jsonb_agg(jsonb_build_object('bytes', octet_length(credential_id), 'transports', ARRAY(SELECT unnest(transports) COLLATE "C" AS transport ORDER BY transport),
+                                            'backupEligible', backup_eligible, 'trusted', attestation_trust = 'trusted')
                           ORDER BY ${LAST_USED_FIRST}) AS list
            FROM users JOIN credential USING (user_id)
           WHERE rp_id = $1 AND status = 'active' GROUP BY user_id)

@@ -10,6 +10,7 @@ import { type AssertionCeremony, type Challenge, describeChallenge } from '../ch
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
+import type { AppliedPolicy } from '../relying-parties/purposes.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { refuseUnless, step } from '../webauthn/refusal.js';
 import type {
@@ -27,7 +28,9 @@ import { CredentialResponse, type VerifiedResponse } from './dto/credential.resp
 export type AuthenticationCeremony = Challenge & {
   /** The owner of the credential; undefined: the row is missing, or was changed by something other than this service. */
   readonly user: SealedUser | undefined;
-} & Pick<RelyingPartyEntity, 'origins' | 'policy'>;
+  /** The policy for the purpose of the challenge. */
+  readonly policy: AppliedPolicy;
+} & Pick<RelyingPartyEntity, 'origins'>;
 
 /** What the ceremonies that end with an assertion do not have in common. */
 export interface AssertionRules<Verified extends VerifiedAuthentication = VerifiedAuthentication> {

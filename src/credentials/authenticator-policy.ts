@@ -1,9 +1,11 @@
 import type { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import type { Admission } from '../relying-parties/purposes.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import type { CredentialEntity } from './credential.entity.js';
 import { Refusal, refuseUnless } from '../webauthn/refusal.js';
 
 /*
- * Both checks run at registration and again at every authentication, so a model that the policy denies today can no
+ * The first two checks run at registration and again at every authentication, so a model that the policy denies today can no
  * longer sign in today.
  */
 
@@ -44,5 +46,17 @@ export function demandBackup(demanded: RelyingPartyPolicy['backup'], backupEligi
     demanded !== 'synced' || backupEligible,
     'backup-state-denied',
     'the passkey is bound to its device; the policy demands one that can be backed up',
+  );
+}
+
+/** @throws Refusal attestation-untrusted */
+export function demandAttestation(
+  { attestation }: Admission,
+  { attestationTrust }: Pick<CredentialEntity, 'attestationTrust'>,
+): void {
+  refuseUnless(
+    attestation === 'any' || attestationTrust === 'trusted',
+    'attestation-untrusted',
+    `the purpose demands a passkey whose attestation was trusted at its registration; it was ${attestationTrust}`,
   );
 }

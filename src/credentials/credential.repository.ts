@@ -1,18 +1,21 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, FindOptionsWhere } from 'typeorm';
+import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
+import type { AttestationTrust } from '../webauthn/refusal.js';
 import { CredentialEntity } from './credential.entity.js';
 
-/** The active passkeys of one model that are all backup eligible, or all not. */
-export interface EnrolledModel {
+/** The active passkeys of one model that differ in nothing that a policy looks at. */
+export interface EnrolledKind {
   readonly aaguid: string;
   readonly backup_eligible: boolean;
+  readonly attestation_trust: AttestationTrust;
   readonly credentials: number;
 }
 
-const COUNT_ACTIVE_MODELS = `
-  SELECT aaguid, backup_eligible, count(*)::float8 AS credentials FROM credential
-   WHERE rp_id = $1 AND status = 'active' GROUP BY aaguid, backup_eligible ORDER BY credentials DESC, aaguid`;
+const COUNT_ACTIVE_KINDS = `
+  SELECT aaguid, backup_eligible, attestation_trust, count(*)::float8 AS credentials FROM credential
+   WHERE rp_id = $1 AND status = 'active' GROUP BY 1, 2, 3 ORDER BY credentials DESC, aaguid`;
 
 /**
  * SQL: the first digits of an id. They are the same for the 65 seconds in which ids begin alike (UUIDv7), and the second
@@ -42,8 +45,14 @@ export class CredentialRepository {
     return list.andWhere('credential.id > :after', { after }).getMany();
   }
 
-  /** Counts the active passkeys of a relying party by model, the most frequent first. */
-  countActiveModels(rpId: string): Promise<EnrolledModel[]> {
-    return this.dataSource.query(COUNT_ACTIVE_MODELS, [rpId]);
+  /** Lists the active passkeys of a user, at most as many as a browser accepts. */
+  listActive(rpId: string, userId: string): Promise<CredentialEntity[]> {
+    const where = { rpId, userId, status: 'active' as const };
+    return this.dataSource.getRepository(CredentialEntity).find({ where, take: MAX_CREDENTIALS_PER_USER });
+  }
+
+  /** Counts the active passkeys of a relying party by model, backup eligibility and trust, the most frequent first. */
+  countActiveKinds(rpId: string): Promise<EnrolledKind[]> {
+    return this.dataSource.query(COUNT_ACTIVE_KINDS, [rpId]);
   }
 }

@@ -10,13 +10,19 @@ import { AttestationRoots } from '../authenticators/attestation-roots.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengeCounts } from '../challenges/challenge-counts.js';
 import { ChallengeSeal } from '../challenges/challenge-seal.js';
-import { type Challenge, describeChallenge, type RegistrationTerms } from '../challenges/challenge.js';
+import {
+  type Challenge,
+  describeChallenge,
+  getPolicyPurpose,
+  type RegistrationTerms,
+} from '../challenges/challenge.js';
 import { demandCredentialCapacity, getCredentialCapacity } from '../challenges/challenges.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { makeUuidv7 } from '../config/random.js';
 import { AnswerRepository } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
+import { applyPurpose } from '../relying-parties/purposes.js';
 import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ADVICE, type Reason, Refusal, refuseUnless } from '../webauthn/refusal.js';
@@ -211,7 +217,8 @@ function demandRegistrationCeremony(challenge: Challenge, party: RelyingPartyEnt
     'ceremony-mismatch',
     'the challenge was issued for an authentication, and this is a registration',
   );
-  const { origins, policy, version } = party;
+  const { origins, version } = party;
+  const policy = applyPurpose(party.policy, getPolicyPurpose(challenge));
   return { challenge: { ...challenge, registration, userId }, origins, policy, version };
 }
 

@@ -9,7 +9,7 @@ import { UserSeals } from '../audit/user-seals.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { ChallengeSeal } from '../challenges/challenge-seal.js';
-import { type Ceremony, type Challenge, getCeremony } from '../challenges/challenge.js';
+import { type Ceremony, type Challenge, getCeremony, getPolicyPurpose } from '../challenges/challenge.js';
 import {
   AcceptAuthentication,
   type AssertionRules,
@@ -18,11 +18,12 @@ import {
 } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
 import { readCredential, readUser } from './loaded-answer.repository.js';
+import { applyPurpose } from '../relying-parties/purposes.js';
 import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { ADVICE, Refusal, refuseUnless, step } from '../webauthn/refusal.js';
-import { demandAllowedModel } from './authenticator-policy.js';
+import { demandAllowedModel, demandAttestation } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import type { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
@@ -76,8 +77,9 @@ export class VerifyCredential {
       // The challenge may be for another user than the owner of the credential, whose pseudonym was loaded.
       const user = await this.users.keepGenuine(context, readUser(loaded, challenge));
       if (!named || named.userId === (challenge.userId ?? named.userId)) uid = user?.auditUid ?? null;
-      const { origins, policy } = await this.parties.getSealed(challenge.rpId, loaded.party_seal).catch(denyUnknown);
-      const ceremony = { ...challenge, origins, policy, user };
+      const party = await this.parties.getSealed(challenge.rpId, loaded.party_seal).catch(denyUnknown);
+      const policy = applyPurpose(party.policy, getPolicyPurpose(challenge));
+      const ceremony = { ...challenge, origins: party.origins, policy, user };
       const credential = await this.demandUsableCredential(context, ceremony, named, response);
       const { rpId, publicKey, backupEligible } = credential;
       const expected: AuthenticationExpectation = {
@@ -125,6 +127,7 @@ export class VerifyCredential {
     });
     demandActive(credential);
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid, this.authenticators, this.clock.now());
+    demandAttestation(ceremony.policy.admission, credential);
     return credential;
   }
 

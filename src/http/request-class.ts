@@ -1,21 +1,55 @@
 import { applyDecorators } from '@nestjs/common';
-import { getMetadataStorage, IsObject, ValidateNested } from 'class-validator';
+import { getMetadataStorage, IsObject, ValidateBy, ValidateNested } from 'class-validator';
 
 type RequestClass = new () => object;
 
 interface Shape {
-  /** The declared members, each with the class of its object if it is one. */
-  readonly members: ReadonlyMap<string, RequestClass | undefined>;
+  /** The declared members, each with what makes an instance of its object if it is one. */
+  readonly members: ReadonlyMap<string, ((value: unknown) => unknown) | undefined>;
   readonly dropsUnknown: boolean;
 }
 
 const NESTED = Symbol('nested class');
+const NESTED_BY_NAME = Symbol('nested class by name');
 const BROWSER_WRITTEN = new WeakSet<object>();
 const SHAPES = new Map<RequestClass, Shape>();
 
 /** A member that is an object of another request class. */
 export function Nested(inner: () => RequestClass): PropertyDecorator {
   return applyDecorators(IsObject(), ValidateNested(), Reflect.metadata(NESTED, inner));
+}
+
+/**
+ * A member that is an object whose members the caller names, each an object of another request class. The instance has a
+ * Map of them, because class-validator checks the values of one.
+ *
+ * @param isName which names are allowed
+ * @param words complete “the names in … must be …”
+ */
+export function NestedByName(
+  inner: () => RequestClass,
+  { isName, words, most }: { isName: (name: string) => boolean; words: string; most: number },
+): PropertyDecorator {
+  const names = (value: unknown): string[] => (value instanceof Map ? [...(value as Map<string, unknown>).keys()] : []);
+  return applyDecorators(
+    IsObject(),
+    ValidateNested({ message: 'each value in $property must be an object' }),
+    ValidateBy({
+      name: 'hasNames',
+      validator: {
+        validate: (value) => names(value).every(isName),
+        defaultMessage: () => `the names in $property must be ${words}`,
+      },
+    }),
+    ValidateBy({
+      name: 'hasAtMost',
+      validator: {
+        validate: (value) => names(value).length <= most,
+        defaultMessage: () => `$property must have at most ${String(most)} members`,
+      },
+    }),
+    Reflect.metadata(NESTED_BY_NAME, inner),
+  );
 }
 
 /**
@@ -42,11 +76,21 @@ export function toInstance<T extends object>(dto: new () => T, value: unknown): 
   const { members, dropsUnknown } = readShape(dto);
   const instance = new dto();
   for (const [name, member] of Object.entries(value)) {
-    const inner = members.get(name);
+    const make = members.get(name);
     const isKept = members.has(name) || !(dropsUnknown || name in Object.prototype);
-    if (isKept) (instance as Record<string, unknown>)[name] = inner ? toInstance(inner, member) : member;
+    if (isKept) (instance as Record<string, unknown>)[name] = make ? make(member) : member;
   }
   return instance;
+}
+
+/** class-validator would accept an empty list for an object. */
+function toInstances(dto: RequestClass, value: unknown): unknown {
+  if (!isObject(value)) return value;
+  return new Map(Object.entries(value).map(([name, each]) => [name, isObject(each) ? toInstance(dto, each) : null]));
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function readShape(dto: RequestClass): Shape {
@@ -55,9 +99,14 @@ function readShape(dto: RequestClass): Shape {
   const names = getMetadataStorage()
     .getTargetValidationMetadatas(dto, '', false, false)
     .map(({ propertyName }) => propertyName);
-  const innerClass = (name: string): RequestClass | undefined =>
-    (Reflect.getMetadata(NESTED, dto.prototype as object, name) as (() => RequestClass) | undefined)?.();
-  const members = new Map(names.map((name) => [name, innerClass(name)]));
+  const findInner = (kind: symbol, name: string): RequestClass | undefined =>
+    (Reflect.getMetadata(kind, dto.prototype as object, name) as (() => RequestClass) | undefined)?.();
+  const findMake = (name: string): ((value: unknown) => unknown) | undefined => {
+    const [inner, named] = [findInner(NESTED, name), findInner(NESTED_BY_NAME, name)];
+    if (named) return (value) => toInstances(named, value);
+    return inner && ((value) => toInstance(inner, value));
+  };
+  const members = new Map(names.map((name) => [name, findMake(name)]));
   const shape = { members, dropsUnknown: BROWSER_WRITTEN.has(dto) };
   SHAPES.set(dto, shape);
   return shape;

@@ -19,6 +19,10 @@ export function HasForm(form: RegExp, words: string, options?: ValidationOptions
   return Matches(form, { ...options, message: buildMessage((each) => `${each}$property must be ${words}`, options) });
 }
 
+/** The purpose of a ceremony. */
+export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
+export const PURPOSE_WORDS = '1 to 64 letters, digits and . _ : / -';
+
 /** A UUID of any version: an id that this service did not issue is unknown, not malformed. */
 export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 

@@ -37,6 +37,27 @@ describe('the settings of a relying party', () => {
     ['an app', {}, [`android:apk-key-hash:${'A'.repeat(43)}`]],
     ['top origins that may frame', { crossOrigin: { allow: true, topOrigins: ['https://top.example'] } }, OWN],
     ['20 passkeys', { maxCredentialsPerUser: 20 }, OWN],
+    [
+      'purposes that demand more',
+      {
+        userVerification: 'preferred',
+        attestation: { conveyance: 'direct' },
+        purposes: {
+          'step-up': { userVerification: 'required', challengeTtlSeconds: 60 },
+          pay: { backup: 'device-bound', attestation: 'trusted' },
+        },
+      },
+      OWN,
+    ],
+    [
+      'purposes that repeat the policy, and one that demands nothing',
+      {
+        backup: 'synced',
+        purposes: { pay: { userVerification: 'required', challengeTtlSeconds: 300, backup: 'synced' }, look: {} },
+      },
+      OWN,
+    ],
+    ['a purpose with attestation any, where the policy trusts any', { purposes: { pay: { attestation: 'any' } } }, OWN],
   ])('give no warning for %s', (_, policy, origins) => {
     expect(findPolicyWarnings(policy, origins)).toEqual([]);
   });
@@ -110,6 +131,37 @@ describe('the settings of a relying party', () => {
       'an empty list of top origins',
       { crossOrigin: { allow: true, topOrigins: [] } },
       ['/policy/crossOrigin/topOrigins'],
+    ],
+    [
+      'a purpose that demands less',
+      {
+        backup: 'synced',
+        attestation: { conveyance: 'direct', trust: 'any' },
+        purposes: {
+          look: { userVerification: 'preferred', challengeTtlSeconds: 301, backup: 'any', attestation: 'any' },
+        },
+      },
+      ['userVerification', 'challengeTtlSeconds', 'backup'].map((member) => `/policy/purposes/look/${member}`),
+    ],
+    [
+      'a purpose that takes passkeys without the attestation that the policy demands',
+      { attestation: { conveyance: 'direct', trust: 'trusted' }, purposes: { 'add/any': { attestation: 'any' } } },
+      ['/policy/purposes/add~1any/attestation'],
+    ],
+    [
+      'purposes that no passkey can meet, without attestation',
+      { purposes: { pay: { attestation: 'trusted' }, bound: { backup: 'device-bound' } } },
+      ['/policy/purposes/pay', '/policy/purposes/bound'],
+    ],
+    [
+      'U2F keys alone for a purpose that verifies the user',
+      { ...U2F, purposes: { pay: { userVerification: 'required' } } },
+      ['/policy/purposes/pay'],
+    ],
+    [
+      'what the policy says already, but not again for each purpose',
+      { attestation: { trust: 'trusted' }, purposes: { pay: { attestation: 'trusted' } } },
+      [none],
     ],
   ])('warn of %s', (_, policy, pointers) => {
     expect(findPolicyWarnings(policy).map(({ pointer }) => pointer)).toEqual(pointers);

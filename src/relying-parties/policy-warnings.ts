@@ -1,5 +1,7 @@
 import { isPublicSuffix, MAX_RELATED_NAMES, listRelatedNames, listUnusableOrigins } from './related-origins.js';
+import { applyPurpose, pointToPurpose } from './purposes.js';
 import type { RelyingPartyPolicy } from './relying-party-policy.js';
+import { listWeaker } from './setting-changes.js';
 
 /** An effect of a setting that its author may not want. The setting applies nevertheless. */
 export interface PolicyWarning {
@@ -29,6 +31,7 @@ export function findWarnings({ rpId, origins, policy }: Settings): PolicyWarning
     ...warnOfFormats(policy),
     ...warnOfAuthenticators(policy),
     ...warnOfOptions(policy),
+    ...warnOfPurposes(policy),
   ];
 }
 
@@ -163,4 +166,23 @@ function warnOfOptions({ algorithms, maxCredentialsPerUser, crossOrigin }: Relyi
     warnings.push({ pointer: '/policy/crossOrigin/topOrigins', detail });
   }
   return warnings;
+}
+
+/** Warns of purposes that demand less than the policy, and of those whose demands no passkey can meet. */
+function warnOfPurposes(policy: RelyingPartyPolicy): PolicyWarning[] {
+  const alone = applyPurpose(policy, undefined);
+  const findFlaws = (applied: RelyingPartyPolicy): string[] =>
+    [...warnOfAttestation(applied), ...warnOfFormats(applied)].map(({ detail }) => detail);
+  const known = findFlaws(policy);
+  return Object.keys(policy.purposes).flatMap((name) => {
+    const applied = applyPurpose(policy, name);
+    const flaws = findFlaws(applied).filter((detail) => !known.includes(detail));
+    return [
+      ...listWeaker(alone, applied).map((member) => ({
+        pointer: pointToPurpose(name, member),
+        detail: `the purpose ${name} demands less than the policy alone, and every caller may ask for it`,
+      })),
+      ...flaws.map((detail) => ({ pointer: pointToPurpose(name), detail: `for the purpose ${name}, ${detail}` })),
+    ];
+  });
 }

@@ -8,6 +8,7 @@ import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
+import type { PolicyDto } from './dto/policy.dto.js';
 import type { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { findWarnings } from './policy-warnings.js';
 import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
@@ -192,6 +193,13 @@ function completeSettings({
     name,
     origins,
     enabled: enabled ?? true,
-    policy: completePolicy((policy ?? {}) as Partial<RelyingPartyPolicy>),
+    policy: completePolicy(toPolicy(policy ?? {})),
   };
+}
+
+/** The purposes of a request are a Map, those of stored settings an object. */
+function toPolicy(policy: PolicyDto | RelyingPartyPolicy): Partial<RelyingPartyPolicy> {
+  const { purposes } = policy;
+  if (!(purposes instanceof Map)) return policy as RelyingPartyPolicy;
+  return Object.assign({}, policy, { purposes: Object.fromEntries(purposes) }) as Partial<RelyingPartyPolicy>;
 }

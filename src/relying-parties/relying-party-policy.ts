@@ -4,6 +4,18 @@ import { ATTESTATION_FORMATS } from '../webauthn/attestation-statement.js';
 type Demand = 'required' | 'preferred' | 'discouraged';
 
 /**
+ * What a relying party demands of the ceremonies of one purpose. A member that is present replaces the one of the policy,
+ * whether it demands more or less.
+ */
+export interface PurposePolicy {
+  readonly userVerification?: Demand;
+  readonly challengeTtlSeconds?: number;
+  readonly backup?: 'any' | 'device-bound' | 'synced';
+  /** `trusted`: a passkey whose attestation was trusted at its registration. */
+  readonly attestation?: 'any' | 'trusted';
+}
+
+/**
  * A relying party's demands on its ceremonies. The service puts them into the options and checks the answers against
  * them.
  */
@@ -41,6 +53,8 @@ export interface RelyingPartyPolicy {
    * The limits of ceremonies that name a user (src/challenges/user-limits.repository.ts). PCI DSS 8.3.4 allows at most 10 refusals.
    */
   readonly userLimits: { readonly challengesPerMinute: number; readonly refusalsPerHalfHour: number };
+  /** By the name of the purpose. A ceremony without a purpose, or of another one, follows the policy alone (purposes.ts). */
+  readonly purposes: Readonly<Record<string, PurposePolicy>>;
 }
 
 /**
@@ -48,6 +62,8 @@ export interface RelyingPartyPolicy {
  * register.
  */
 export const MAX_CREDENTIALS_PER_USER = 64;
+
+export const MAX_PURPOSES = 16;
 
 export const DEFAULT_POLICY: RelyingPartyPolicy = {
   userVerification: 'required',
@@ -64,6 +80,7 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
   userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },
+  purposes: {},
 };
 
 /**
@@ -78,7 +95,12 @@ export function completePolicy(stored: Partial<RelyingPartyPolicy> | null): Rely
     return [member, nested ? { ...standard, ...omitAbsent(value) } : (value ?? standard)];
   });
   const whole = Object.fromEntries(merged) as RelyingPartyPolicy;
-  return { ...whole, maxCredentialsPerUser: Math.min(whole.maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER) };
+  const purposes = Object.entries(whole.purposes).map(([name, purpose]) => [name, omitAbsent(purpose)] as const);
+  return {
+    ...whole,
+    maxCredentialsPerUser: Math.min(whole.maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER),
+    purposes: Object.fromEntries(purposes),
+  };
 }
 
 function omitAbsent(value: unknown): object {

@@ -60,6 +60,36 @@ const PAIRS: [pointer: string, strong: Policy, weak: Policy][] = [
   ['/policy/identityProof/maxAgeSeconds', {}, { identityProof: { maxAgeSeconds: 901 } }],
   ['/policy/userLimits/challengesPerMinute', {}, { userLimits: { challengesPerMinute: 121 } }],
   ['/policy/userLimits/refusalsPerHalfHour', {}, { userLimits: { refusalsPerHalfHour: 101 } }],
+  ['/policy/purposes/pay/userVerification', {}, { purposes: { pay: { userVerification: 'preferred' } } }],
+  [
+    '/policy/purposes/pay/userVerification',
+    { userVerification: 'preferred', purposes: { pay: { userVerification: 'required' } } },
+    { userVerification: 'preferred' },
+  ],
+  ['/policy/purposes/pay/challengeTtlSeconds', { purposes: { pay: { challengeTtlSeconds: 60 } } }, {}],
+  ['/policy/purposes/pay/challengeTtlSeconds', {}, { purposes: { pay: { challengeTtlSeconds: 301 } } }],
+  ['/policy/purposes/pay/backup', { purposes: { pay: { backup: 'synced' } } }, {}],
+  [
+    '/policy/purposes/pay/backup',
+    { backup: 'device-bound' },
+    { backup: 'device-bound', purposes: { pay: { backup: 'any' } } },
+  ],
+  ['/policy/purposes/pay/attestation', { purposes: { pay: { attestation: 'trusted' } } }, {}],
+  [
+    '/policy/purposes/pay/attestation',
+    { attestation: { trust: 'trusted' }, purposes: { pay: { attestation: 'trusted' } } },
+    { attestation: { trust: 'trusted' } },
+  ],
+  [
+    '/policy/purposes/pay/attestation',
+    { attestation: { trust: 'trusted' } },
+    { attestation: { trust: 'trusted' }, purposes: { pay: { attestation: 'any' } } },
+  ],
+  [
+    '/policy/purposes/pay~1card/backup',
+    { purposes: { 'pay/card': { backup: 'device-bound' } } },
+    { purposes: { 'pay/card': {} } },
+  ],
 ];
 
 describe('a change of settings', () => {
@@ -79,6 +109,23 @@ describe('a change of settings', () => {
     expect(listChanges(withPolicy({ authenticators: strict }), withPolicy({ authenticators: listed }))).toMatchObject([
       { pointer: '/policy/authenticators/allow', weakens: true },
     ]);
+  });
+
+  it('of a purpose is judged by what the policy demands where the purpose says nothing', () => {
+    const weakens = (before: Policy, after: Policy) =>
+      listChanges(withPolicy(before), withPolicy(after)).map((change) => [change.pointer, change.weakens]);
+    const [lax, strict] = [{ userVerification: 'preferred' }, { userVerification: 'required' }];
+    const pointer = '/policy/purposes/pay/userVerification';
+    expect(weakens(strict, { ...strict, purposes: { pay: strict } })).toEqual([[pointer, false]]);
+    expect(weakens({ ...lax, purposes: { pay: strict } }, strict)).toEqual([
+      [pointer, false],
+      ['/policy/userVerification', false],
+    ]);
+    expect(weakens(strict, { ...lax, purposes: { pay: strict } })).toEqual([
+      [pointer, false],
+      ['/policy/userVerification', true],
+    ]);
+    expect(weakens({}, { purposes: { pay: {} } })).toEqual([]);
   });
 
   it('that switches the relying party on weakens the verification, and off does not', () => {
@@ -110,7 +157,9 @@ describe('a change of settings', () => {
   it('is judged for every member of the settings, so that a new member needs a decision', () => {
     const nested = (value: unknown): value is object =>
       typeof value === 'object' && value !== null && !Array.isArray(value);
-    const policy = Object.entries(DEFAULT_POLICY).flatMap(([member, value]: [string, unknown]) =>
+    // What a purpose has is judged by a rule for each of its members.
+    const { purposes: _, ...rules } = DEFAULT_POLICY;
+    const policy = Object.entries(rules).flatMap(([member, value]: [string, unknown]) =>
       nested(value) ? Object.keys(value).map((key) => `/policy/${member}/${key}`) : [`/policy/${member}`],
     );
     const members = ['/name', '/origins', '/enabled', ...policy];

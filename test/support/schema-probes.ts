@@ -25,7 +25,9 @@ export interface Schema {
   readonly items?: Schema;
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
-  readonly additionalProperties?: boolean;
+  readonly additionalProperties?: boolean | Schema;
+  readonly propertyNames?: Schema;
+  readonly maxProperties?: number;
 }
 
 export interface Parameter {
@@ -64,9 +66,19 @@ export function resolve<Node extends { readonly $ref?: string }>(node: Node): No
   return { ...(found as Node), ...beside };
 }
 
+/** The schema of the members whose names the caller chooses; undefined: the object has none. */
+function findFreeMembers({ additionalProperties }: Schema): Schema | undefined {
+  return typeof additionalProperties === 'object' ? additionalProperties : undefined;
+}
+
+/** The sample of a name that the caller chooses. */
+const FREE_NAME = 'a';
+
 /** Lists each member of a schema by its path, with those of inner objects. */
 export function listMembers(reference: Schema, at: readonly string[] = []): [path: readonly string[], Schema][] {
-  return Object.entries(resolve(reference).properties ?? {}).flatMap(([name, member]) => [
+  const schema = resolve(reference);
+  const free = findFreeMembers(schema);
+  return Object.entries(schema.properties ?? (free ? { [FREE_NAME]: free } : {})).flatMap(([name, member]) => [
     [[...at, name], member] as [readonly string[], Schema],
     ...listMembers(member, [...at, name]),
   ]);
@@ -76,6 +88,8 @@ export function listMembers(reference: Schema, at: readonly string[] = []): [pat
 export function makeSample(reference: Schema): unknown {
   const schema = resolve(reference);
   if (schema.oneOf) return makeSample(schema.oneOf[0]!);
+  const free = findFreeMembers(schema);
+  if (free) return { [FREE_NAME]: makeSample(free) };
   const [given] = [schema.const, schema.enum?.[0], schema.examples?.[0]].filter((value) => value !== undefined);
   if (given !== undefined) return given;
   const [type] = [schema.type].flat();
@@ -174,6 +188,22 @@ export function makeProbes(reference: Schema): unknown[] {
     ...lengths.flatMap((length) => ['x', '1', '😀'].map((text) => text.repeat(length))),
     ...listAround(minimum, maximum),
     ...(items ? makeLists(schema, items) : []),
+    ...makeFreeMembers(schema),
+  ];
+}
+
+/** Makes objects whose members have names and numbers at the bounds. */
+function makeFreeMembers(schema: Schema): unknown[] {
+  const free = findFreeMembers(schema);
+  if (!free) return [];
+  const { maxLength } = resolve(schema.propertyNames ?? {});
+  const names = [...TEXTS, ...listAround(maxLength).map((length) => 'x'.repeat(length))];
+  return [
+    ...names.map((name) => ({ [name]: makeSample(free) })),
+    ...[...OTHERS, 'x'].map((value) => ({ [FREE_NAME]: value })),
+    ...listAround(schema.maxProperties).map((count) =>
+      Object.fromEntries(Array.from({ length: count }, (_, n) => [`${FREE_NAME}${String(n)}`, makeSample(free)])),
+    ),
   ];
 }
 

@@ -669,7 +669,8 @@ export interface components {
         Aaguid: string;
         Cursor: string;
         /**
-         * @description The purpose of the ceremony. The answer must name the purpose of the challenge.
+         * @description The purpose of the ceremony. The answer must name the purpose of the challenge. What `policy.purposes` of the
+         *     relying party says of it replaces the policy.
          * @example sign-in
          * @example payment:4711
          */
@@ -1085,6 +1086,8 @@ export interface components {
                 /** @default 100 */
                 refusalsPerHalfHour?: components["schemas"]["RefusalsPerHalfHour"];
             };
+            /** @default {} */
+            purposes?: components["schemas"]["Purposes"];
         };
         /** @description The current ceremony policy. */
         Policy: {
@@ -1119,6 +1122,44 @@ export interface components {
                 challengesPerMinute: components["schemas"]["ChallengesPerMinute"];
                 refusalsPerHalfHour: components["schemas"]["RefusalsPerHalfHour"];
             };
+            purposes: components["schemas"]["Purposes"];
+        };
+        /**
+         * @description What the policy demands of the ceremonies of a purpose, by the name of the purpose. A ceremony without a purpose,
+         *     or of a purpose that is not listed, follows the policy alone.
+         * @example {
+         *       "step-up": {
+         *         "userVerification": "required",
+         *         "challengeTtlSeconds": 60
+         *       },
+         *       "pay": {
+         *         "backup": "device-bound",
+         *         "attestation": "trusted"
+         *       }
+         *     }
+         */
+        Purposes: {
+            [key: string]: components["schemas"]["PurposePolicy"];
+        };
+        /**
+         * @description The demands of a purpose. Each member that is present replaces the policy's, whether it demands more or less; a
+         *     warning names one that demands less. The service puts them into the options, and holds the answer to them as they
+         *     are then.
+         */
+        PurposePolicy: {
+            userVerification?: components["schemas"]["Requirement"];
+            challengeTtlSeconds?: components["schemas"]["ChallengeTtlSeconds"];
+            /**
+             * @description At an authentication, `allowCredentials` lists only passkeys of this kind, or decoys if the user has none. An
+             *     answer by another passkey is refused with `backup-state-denied`.
+             */
+            backup?: components["schemas"]["BackupRule"];
+            /**
+             * @description `trusted` demands a passkey whose attestation was trusted at its registration. At an authentication,
+             *     `allowCredentials` lists only such passkeys, or decoys if the user has none. An answer by another passkey is
+             *     refused with `attestation-untrusted`. At a registration it replaces `attestation.trust`.
+             */
+            attestation?: components["schemas"]["AttestationTrustRule"];
         };
         /**
          * @description `trusted` accepts only an attestation whose certificate path ends in a known root.
@@ -1235,7 +1276,8 @@ export interface components {
          *         "userLimits": {
          *           "challengesPerMinute": 120,
          *           "refusalsPerHalfHour": 100
-         *         }
+         *         },
+         *         "purposes": {}
          *       },
          *       "version": 1,
          *       "createdAt": "2026-03-01T09:00:00.000Z",
@@ -1266,7 +1308,10 @@ export interface components {
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
             warnings: components["schemas"]["PolicyWarnings"];
-            /** @description The active passkeys that the settings would refuse, by model, with the most frequent model first. */
+            /**
+             * @description The active passkeys that the settings would refuse, by model, with the most frequent model first. Then those
+             *     that each purpose would refuse, and the policy alone would not.
+             */
             wouldRefuse: {
                 aaguid: components["schemas"]["Aaguid"];
                 /** @description The name of the model. */
@@ -1275,6 +1320,8 @@ export interface components {
                 credentials: number;
                 /** @description A reason of `authentication-rejected`, or `relying-party-denied` if `enabled` is false. */
                 reason: components["schemas"]["CeremonyReason"] | "relying-party-denied";
+                /** @description Absent for passkeys that the policy alone would refuse. */
+                purpose?: components["schemas"]["Purpose"];
             }[];
         };
         /** @description What browsers and authenticators will not do under these settings, and what to change. */

@@ -1,9 +1,6 @@
 import { ArrayMaxSize, ArrayUnique, IsArray, IsDefined, IsIn, NotEquals } from 'class-validator';
-import { HasForm, IsRpId, IsText, IsTimestamp, Optional } from '../../http/validators.js';
+import { HasForm, IsRpId, IsText, IsTimestamp, Optional, PURPOSE, PURPOSE_WORDS } from '../../http/validators.js';
 import { Nested } from '../../http/request-class.js';
-
-export const PURPOSE = /^[A-Za-z0-9._:/-]{1,64}$/;
-export const PURPOSE_WORDS = '1 to 64 letters, digits and . _ : / -';
 
 class UserDto {
   /**

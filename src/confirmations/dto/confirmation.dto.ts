@@ -1,6 +1,5 @@
-import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
 import { AssertionAnswerDto } from '../../credentials/dto/ceremony-answer.dto.js';
-import { HasForm, IsRpId, IsText, Optional } from '../../http/validators.js';
+import { HasForm, IsRpId, IsText, Optional, PURPOSE, PURPOSE_WORDS } from '../../http/validators.js';
 import { IsTransaction, type Transaction } from '../transaction.js';
 
 export class IssueConfirmationChallengeDto {

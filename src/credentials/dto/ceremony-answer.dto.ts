@@ -1,6 +1,5 @@
 import { ArrayMaxSize, Equals, IsArray, IsDefined, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
-import { PURPOSE, PURPOSE_WORDS } from '../../challenges/dto/issue-challenge.dto.js';
-import { HasForm, IsText, Optional } from '../../http/validators.js';
+import { HasForm, IsText, Optional, PURPOSE, PURPOSE_WORDS } from '../../http/validators.js';
 import { BrowserWritten, Nested } from '../../http/request-class.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;

@@ -1,12 +1,15 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsIn, IsInt, Max, Min } from 'class-validator';
-import { HasForm, Optional } from '../../http/validators.js';
-import { Nested } from '../../http/request-class.js';
+import { HasForm, Optional, PURPOSE, PURPOSE_WORDS } from '../../http/validators.js';
+import { Nested, NestedByName } from '../../http/request-class.js';
 import { COSE_ALGORITHMS } from '../../webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../../webauthn/attestation-statement.js';
 import { IsOrigin } from '../origin.js';
-import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-party-policy.js';
+import { MAX_CREDENTIALS_PER_USER, MAX_PURPOSES, type RelyingPartyPolicy } from '../relying-party-policy.js';
 
 const DEMANDS = ['required', 'preferred', 'discouraged'];
+const BACKUPS = ['any', 'device-bound', 'synced'];
+const TRUSTS = ['any', 'trusted'];
+const MAX_CHALLENGE_TTL_SECONDS = 3_600;
 const AAGUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 class AttestationPolicyDto {
@@ -15,7 +18,7 @@ class AttestationPolicyDto {
   conveyance?: RelyingPartyPolicy['attestation']['conveyance'];
 
   @Optional()
-  @IsIn(['any', 'trusted'])
+  @IsIn(TRUSTS)
   trust?: 'any' | 'trusted';
 
   @Optional()
@@ -85,6 +88,26 @@ class UserLimitsPolicyDto {
   refusalsPerHalfHour?: number;
 }
 
+class PurposePolicyDto {
+  @Optional()
+  @IsIn(DEMANDS)
+  userVerification?: RelyingPartyPolicy['userVerification'];
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(MAX_CHALLENGE_TTL_SECONDS)
+  challengeTtlSeconds?: number;
+
+  @Optional()
+  @IsIn(BACKUPS)
+  backup?: RelyingPartyPolicy['backup'];
+
+  @Optional()
+  @IsIn(TRUSTS)
+  attestation?: 'any' | 'trusted';
+}
+
 export class PolicyDto {
   @Optional()
   @IsIn(DEMANDS)
@@ -110,7 +133,7 @@ export class PolicyDto {
   algorithms?: number[];
 
   @Optional()
-  @IsIn(['any', 'device-bound', 'synced'])
+  @IsIn(BACKUPS)
   backup?: RelyingPartyPolicy['backup'];
 
   @Optional()
@@ -122,7 +145,7 @@ export class PolicyDto {
   @Optional()
   @IsInt()
   @Min(1)
-  @Max(3_600)
+  @Max(MAX_CHALLENGE_TTL_SECONDS)
   challengeTtlSeconds?: number;
 
   @Optional()
@@ -148,4 +171,13 @@ export class PolicyDto {
   @Optional()
   @Nested(() => UserLimitsPolicyDto)
   userLimits?: UserLimitsPolicyDto;
+
+  /** Purposes by their names. */
+  @Optional()
+  @NestedByName(() => PurposePolicyDto, {
+    isName: (name) => PURPOSE.test(name),
+    words: PURPOSE_WORDS,
+    most: MAX_PURPOSES,
+  })
+  purposes?: Map<string, PurposePolicyDto>;
 }

@@ -56,7 +56,7 @@ export class PutRelyingPartyDto {
 
   @Optional()
   @IsArray()
-  @ArrayMaxSize(100)
+  @ArrayMaxSize(200)
   @IsObject({ each: true })
   warnings?: object[];
 }

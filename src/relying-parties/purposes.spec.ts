@@ -1,0 +1,57 @@
+import { describe, expect, it } from '@jest/globals';
+import { applyPurpose, isAdmitted } from './purposes.js';
+import { completePolicy, DEFAULT_POLICY } from './relying-party-policy.js';
+
+const ADMITS_ALL = { backup: 'any', attestation: 'any' };
+
+describe('a purpose', () => {
+  const policy = completePolicy({
+    challengeTtlSeconds: 200,
+    backup: 'synced',
+    purposes: { pay: { backup: 'device-bound', attestation: 'trusted' }, look: { userVerification: 'discouraged' } },
+  });
+
+  it('replaces what it names, and leaves the rest to the policy', () => {
+    expect(applyPurpose(policy, 'pay')).toEqual({
+      ...policy,
+      backup: 'device-bound',
+      attestation: { ...policy.attestation, trust: 'trusted' },
+      admission: { backup: 'device-bound', attestation: 'trusted' },
+    });
+    expect(applyPurpose(policy, 'look')).toEqual({
+      ...policy,
+      userVerification: 'discouraged',
+      admission: ADMITS_ALL,
+    });
+  });
+
+  it.each([undefined, 'sign-in', 'constructor', 'toString', '__proto__', 'Pay', ''])(
+    'that the policy does not list leaves the policy alone: %s',
+    (purpose) => {
+      expect(applyPurpose(policy, purpose)).toEqual({ ...policy, admission: ADMITS_ALL });
+    },
+  );
+
+  it.each([
+    ['any', 'any', [true, true, true]],
+    ['device-bound', 'any', [false, true, true]],
+    ['synced', 'any', [true, false, false]],
+    ['any', 'trusted', [false, false, true]],
+    ['device-bound', 'trusted', [false, false, true]],
+    ['synced', 'trusted', [false, false, false]],
+  ] as const)('of backup %s and attestation %s admits those passkeys', (backup, attestation, admitted) => {
+    const passkeys = [
+      { backupEligible: true, trusted: false },
+      { backupEligible: false, trusted: false },
+      { backupEligible: false, trusted: true },
+    ];
+    expect(passkeys.map((passkey) => isAdmitted({ backup, attestation }, passkey))).toEqual(admitted);
+  });
+});
+
+describe('a stored policy', () => {
+  it('of a version without purposes has none', () => {
+    const { purposes: _, ...former } = DEFAULT_POLICY;
+    expect(completePolicy(former).purposes).toEqual({});
+  });
+});
