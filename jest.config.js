@@ -22,6 +22,7 @@ export default {
       },
     ],
   },
+  testRunner: '<rootDir>/test/support/test-runner.mjs',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // Only a test that hangs takes so long, even on a crowded machine.

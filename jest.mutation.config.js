@@ -16,6 +16,7 @@ export default {
   roots: [`<rootDir>/src/${room}`],
   testRegex: specs,
   testPathIgnorePatterns: ['mutated-ceremonies'],
+  testRunner: 'jest-circus/runner',
   globalSetup: undefined,
   globalTeardown: undefined,
   testTimeout: 20_000, // what a mutant keeps waiting, waits for ever

@@ -123,22 +123,26 @@ async function openDataSource(url: string): Promise<DataSource> {
 }
 
 const clock = new FakeClock();
-const open: DataSource[] = [];
+const open: [LogReplica, DataSource][] = [];
 let old: Cluster;
 let other: Cluster;
 beforeAll(async () => {
   [old, other] = await Promise.all([Cluster.start(), Cluster.start()]);
 });
 afterAll(async () => {
-  await Promise.all(open.map((dataSource) => dataSource.destroy()));
+  for (const [replica, dataSource] of open) {
+    await replica.audit.beforeApplicationShutdown();
+    await dataSource.destroy();
+  }
   await Promise.all([old.stop(), other.stop()]);
 });
 
-/** Starts a process on a cluster. */
-async function startOn(cluster: Cluster): Promise<[LogReplica, DataSource]> {
-  const dataSource = await openDataSource(cluster.url);
-  open.push(dataSource);
-  return [new LogReplica(dataSource, clock), dataSource];
+/** Starts a process on a cluster, or on the wire to one. */
+async function startOn({ url }: { url: string }): Promise<[LogReplica, DataSource]> {
+  const dataSource = await openDataSource(url);
+  const started: [LogReplica, DataSource] = [new LogReplica(dataSource, clock), dataSource];
+  open.push(started);
+  return started;
 }
 
 async function tick(replica: LogReplica, times = 1): Promise<void> {
@@ -180,9 +184,7 @@ describe('a log that was restored from a dump into another cluster', () => {
   it('has every event after two cutovers in the life of one process', async () => {
     await old.restore(other);
     const wire = await Severable.openBefore(old.url);
-    const dataSource = await openDataSource(wire.url);
-    open.push(dataSource);
-    const replica = new LogReplica(dataSource, clock);
+    const [replica] = await startOn(wire);
     await tick(replica);
     for (const [from, to] of [
       [old, other],
