@@ -3,8 +3,8 @@ export default {
   testEnvironment: 'node',
   roots: ['<rootDir>/src', '<rootDir>/commands', '<rootDir>/dev', '<rootDir>/test'],
   testRegex: '\\.(spec|e2e-spec)\\.ts$',
-  // It runs programs that need more than Node.js: npm run test:interruptions.
-  testPathIgnorePatterns: ['/node_modules/', 'interrupted-programs'],
+  // npm run test:long and npm run test:interruptions run these.
+  testPathIgnorePatterns: ['/node_modules/', '\\.long\\.', 'interrupted-programs'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: {

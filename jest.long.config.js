@@ -1,0 +1,11 @@
+import everything from './jest.config.js';
+
+/**
+ * What `npm run test:long` runs: the suites that start programs, or that take more than ten seconds of processor time.
+ * @type {import('jest').Config}
+ */
+export default {
+  ...everything,
+  testRegex: '\\.long\\.(spec|e2e-spec)\\.ts$',
+  testPathIgnorePatterns: ['/node_modules/'],
+};
