@@ -27,12 +27,14 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs the built program with the migrator's password in a file. */
-function migrate(...args: string[]): Promise<Outcome> {
+const migrate = (...args: string[]): Promise<Outcome> => run('migrate', ...args);
+
+/** Runs a built program with the migrator's password in a file. */
+function run(program: string, ...args: string[]): Promise<Outcome> {
   const url = Object.assign(new URL(postgres.migratorUrl), { password: '' }).href;
   const env = { DATABASE_URL: url, PASSKEY_DATABASE_PASSWORD_FILE: passwordFile };
   return new Promise((resolve) => {
-    execFile(process.execPath, ['dist/commands/migrate.js', ...args], { env }, (error, stdout, stderr) => {
+    execFile(process.execPath, [`dist/commands/${program}.js`, ...args], { env }, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
     });
   });
@@ -80,5 +82,15 @@ describe('migration:run', () => {
     expect(await migrate('--grants')).toMatchObject({ code: 2, stderr: expect.stringContaining('"approval"') });
     await session.query('ALTER TABLE approval_away RENAME TO approval');
     await session.end();
+  });
+});
+
+describe('migration:distribute', () => {
+  it('says that the database belongs to no Citus cluster, and changes nothing', async () => {
+    expect(await run('distribute')).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/^The database has no extension citus: .+\n$/),
+    });
   });
 });

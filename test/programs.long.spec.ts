@@ -14,6 +14,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['audit:verify', ['key', 'proof', 'since', 'consistency', 'checkpoints', 'retained-since']],
   ['inventory', ['json']],
   ['migration:run', ['grants', 'sequencer']],
+  ['migration:distribute', []],
   ['reconcile', ['export', 'key', 'json']],
   ['revocations', ['export', 'key', 'url', 'cert', 'cert-key', 'ca', 'dry-run']],
   ['keys', []],

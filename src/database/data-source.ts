@@ -59,6 +59,8 @@ const PLANNING = { enable_seqscan: 'off', jit: 'off' };
 const HOT_PLANNING = { ...PLANNING, plan_cache_mode: 'force_generic_plan' };
 /** A role has the setting of the hot statements (deploy/postgres/roles.sql), which other statements do without. */
 const REST_PLANNING = { ...PLANNING, plan_cache_mode: 'auto' };
+/** Citus makes no plan of a distributed table without the values of the parameters. On other servers this changes nothing. */
+const LET_CITUS_PLAN = `SELECT set_config('plan_cache_mode', 'auto', false) FROM pg_catalog.pg_extension WHERE extname = 'citus'`;
 
 /** With more workers each gets fewer connections, because the embedded server accepts a hundred. */
 const MANY_WORKERS = 8;
@@ -135,6 +137,11 @@ export function createCeremonyPool(url: string, workers = 1, passwordFile?: stri
     application_name: APPLICATION,
     max: countConnections(workers).hot,
     options: formatOptions(HOT_PLANNING),
+    verify: (session, done) => {
+      session.query(LET_CITUS_PLAN).then(() => {
+        done();
+      }, done);
+    },
     ...SESSION,
   });
 }
@@ -148,7 +155,7 @@ export function createProbePool(url: string, passwordFile?: string): pg.Pool {
     application_name: `${APPLICATION} readiness`,
     max: 1,
     maxLifetimeSeconds: PROBE_LIFETIME,
-    options: formatOptions(PLANNING),
+    options: formatOptions(REST_PLANNING),
     ...PROBE_SESSION,
   });
 }

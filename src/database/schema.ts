@@ -6,9 +6,11 @@ import { demandVersion } from './session-check.js';
 
 const COMMAND = 'npm run migration:run -- --grants';
 const RUN = `run the migrations as its migrator: ${COMMAND}`;
+/** SQL: programs that change the schema follow each other. The end of the session lets the next one go on. */
+export const TAKE_TURN = `SELECT pg_advisory_lock(hashtextextended('passkey-manager migrations', 0))`;
 const GRANT = `run the grants as its migrator: ${COMMAND}`;
 
-interface SchemaFacts {
+export interface SchemaFacts {
   readonly version: number;
   readonly role: string;
   /** The owner of the tables; null if there are none. */
@@ -37,7 +39,7 @@ export async function migrate(
     const turn = dataSource.createQueryRunner();
     await demandMigrator((await turn.connect()) as pg.ClientBase);
     // Replicas that start together take turns, and the later ones find everything done.
-    await turn.query(`SELECT pg_advisory_lock(hashtextextended('passkey-manager migrations', 0))`);
+    await turn.query(TAKE_TURN);
     if (onStep && (await dataSource.showMigrations())) onStep('Migrating the database');
     const names = (await dataSource.runMigrations()).map(({ name }) => name);
     await record?.(dataSource, names);
@@ -76,7 +78,7 @@ async function demandMigrator(session: pg.ClientBase): Promise<void> {
 }
 
 /** The catalog answers without privileges on the schema and its tables. */
-async function readSchemaFacts(session: pg.ClientBase): Promise<SchemaFacts> {
+export async function readSchemaFacts(session: pg.ClientBase): Promise<SchemaFacts> {
   const { rows } = await session.query<SchemaFacts>(
     `SELECT current_setting('server_version_num')::int AS version, current_user AS role, pg_get_userbyid(c.relowner) AS owner,
             coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), false) AS "mayRead",

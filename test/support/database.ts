@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CitusNodes } from './citus-nodes.js';
 import { ROLES, readTestRoles } from './test-roles.js';
 
 export interface TestDatabase {
@@ -34,6 +35,8 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     `${String(process.pid)}_${String((copies += 1))}_${Date.now().toString(36)}`,
   );
   const deadline = Date.now() + PATIENCE;
+  const nodes = new CitusNodes();
+  await nodes.each((session) => session.query(`CREATE DATABASE ${name} TEMPLATE ${template}`));
   await withSession(url, async (session) => {
     while (!(await copied(session, name, template))) {
       if (Date.now() > deadline) throw new Error(`${template} stays in use`);
@@ -50,7 +53,12 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     migratorUrl: roles.urlAs('passkey_migrator', ownerUrl),
     auditorUrl: roles.urlAs('passkey_auditor', ownerUrl),
     sequencerUrl: roles.urlAs('passkey_sequencer', ownerUrl),
-    drop: () => withSession(url, (session) => session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+    drop: async () => {
+      const drop = (session: pg.Client): Promise<unknown> =>
+        session.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await withSession(url, drop);
+      await nodes.each(drop);
+    },
   };
 }
 

@@ -3,11 +3,13 @@ import { mkdtemp, readdir, readFile, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
+import { distribute } from '../../src/database/distribution.js';
 import { migrate } from '../../src/database/schema.js';
 import { isAlive, SUPERUSER } from '../../dev/embedded-postgres/cluster.js';
 import { startEmbeddedPostgres } from '../../dev/embedded-postgres/embedded-postgres.js';
 import { runRoleScript } from '../../src/database/role-scripts.js';
 import { databaseUrl } from './database.js';
+import { CitusNodes } from './citus-nodes.js';
 import { createTestRoles } from './test-roles.js';
 
 /**
@@ -18,6 +20,7 @@ import { createTestRoles } from './test-roles.js';
  * free; the directory and the server of an embedded one, if the process in the directory's name is gone.
  */
 export class TestServer {
+  private readonly nodes = new CitusNodes();
   private stopped: Promise<void> | undefined;
 
   private constructor(
@@ -54,10 +57,15 @@ export class TestServer {
     const template = `${this.run}_template`;
     await this.session.query(`CREATE DATABASE ${template}`);
     const owner = databaseUrl(url, template);
+    await this.nodes.join(template, owner);
     const roles = await createTestRoles(this.session, this.run, owner);
     const migrator = roles.urlAs('passkey_migrator', owner);
     await migrate(migrator);
     await runRoleScript('grants.sql', migrator, roles.named);
+    if (this.nodes.areThere) {
+      await distribute(migrator);
+      await this.nodes.leaveAlone(template, this.session);
+    }
     process.env['PASSKEY_TEST_DATABASE_URL'] = url;
     process.env['PASSKEY_TEST_TEMPLATE'] = template;
   }
@@ -70,6 +78,7 @@ export class TestServer {
   private async end(): Promise<void> {
     try {
       await dropRun(this.session, this.run);
+      await this.nodes.each((session) => dropRun(session, this.run));
       await this.session.end();
     } finally {
       await this.release();
