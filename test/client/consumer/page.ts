@@ -1,4 +1,10 @@
 import type { AuthenticationChallenge, PasskeyManager, RegistrationChallenge } from '@passkey-manager/client';
+import {
+  type PaymentAnswer,
+  type PaymentRequestJSON,
+  toPaymentAnswer,
+  toPaymentRequest,
+} from '@passkey-manager/client/payment';
 import { startAuthentication, startRegistration } from '@simplewebauthn/browser';
 
 /*
@@ -30,6 +36,12 @@ export async function signInByBrowser(passkeys: PasskeyManager, issued: Authenti
   if (!(credential instanceof PublicKeyCredential)) throw new TypeError('the browser has no passkey');
   const response = credential.toJSON();
   return (await passkeys.verifyAuthentication({ challengeId: issued.challengeId, response })).userId;
+}
+
+export async function confirmPayment(issued: PaymentRequestJSON): Promise<PaymentAnswer> {
+  const response = await new PaymentRequest(...toPaymentRequest(issued)).show();
+  await response.complete('success');
+  return toPaymentAnswer(response);
 }
 
 export async function tellTheBrowser(passkeys: PasskeyManager, userId: string, rpId: string): Promise<void> {
