@@ -19,6 +19,7 @@ const FILES = [
   'pki/ca.crl',
   'pki/ca.crt',
   'pki/ca.key',
+  'receipt.key',
   ...LEAVES.flatMap((name) => [`pki/${name}.crt`, `pki/${name}.key`]),
 ].sort();
 const DAY_MS = 86_400_000;
@@ -102,6 +103,7 @@ describe('the directory of a service', () => {
         'pki/ca.crt',
         'pki/server.crt',
         'pki/server.key',
+        'receipt.key',
       ];
       expect(names.sort()).toEqual(expected);
       for (const name of expected) {
@@ -206,7 +208,7 @@ describe('a further start', () => {
     },
   );
 
-  it.each(['pki/ca.crl', 'access-policy.yaml', 'audit.key', 'binding.key'])(
+  it.each(['pki/ca.crl', 'access-policy.yaml', 'audit.key', 'binding.key', 'receipt.key'])(
     'makes %s again when it is gone',
     async (name) => {
       rmSync(path(name));

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DEVELOPMENT_TRUST_DOMAIN, MARK, MARKED_BYTES } from '../src/config/development.js';
@@ -19,6 +19,7 @@ trustDomain: ${DEVELOPMENT_TRUST_DOMAIN}
 services:
   - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auth-service
     permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, passkeys:read, passkeys:manage]
+    receiptAudiences: [https://shop.example]
   - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/operator
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
   - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auditor
@@ -40,16 +41,19 @@ export async function prepareDevelopment(dataDir: string, onStep: (step: string)
     () => `${MARKED_BYTES.toString('base64')}${randomBytes(32).toString('base64')}\n`,
   );
   writeIfAbsent(join(dataDir, 'audit.key'), () =>
-    [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')]
-      .map(({ privateKey }) => `${MARK}\n${privateKey.export({ type: 'pkcs8', format: 'pem' })}`)
-      .join(''),
+    [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')].map(markPem).join(''),
   );
+  writeIfAbsent(join(dataDir, 'receipt.key'), () => markPem(generateKeyPairSync('ec', { namedCurve: 'P-256' })));
+}
+
+function markPem({ privateKey }: { privateKey: KeyObject }): string {
+  return `${MARK}\n${privateKey.export({ type: 'pkcs8', format: 'pem' })}`;
 }
 
 /** The files that the service reads. It does not need the keys of the CA and of callers. */
 const SERVICE_FILES = [
   ...['pki/server.key', 'pki/server.crt', 'pki/ca.crl', 'pki/ca.crt'],
-  ...['access-policy.yaml', 'binding.key', 'audit.key'],
+  ...['access-policy.yaml', 'binding.key', 'audit.key', 'receipt.key'],
 ];
 
 /** Copies the files that the service reads from a prepared directory to one that the service may read. */

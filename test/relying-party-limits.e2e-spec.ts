@@ -131,6 +131,7 @@ const FILTERED_LISTS = [
 /** Routes whose answer belongs to no relying party. */
 const WITHOUT_RELYING_PARTY = [
   'GET /openapi.json',
+  'GET /v1/receipts/jwks',
   'GET /v1/audit/key',
   'GET /v1/audit/checkpoint',
   'GET /v1/audit/consistency',

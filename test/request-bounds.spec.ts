@@ -10,6 +10,7 @@ import { ChallengesController } from '../src/challenges/challenges.controller.js
 import { createValidationPipe } from '../src/http/validation.js';
 import { CredentialsController } from '../src/credentials/credentials.controller.js';
 import { UsersController } from '../src/credentials/users.controller.js';
+import { ReceiptsController } from '../src/receipts/receipts.controller.js';
 import { RelyingPartiesController } from '../src/relying-parties/relying-parties.controller.js';
 import {
   compile,
@@ -33,6 +34,7 @@ const CONTROLLERS = [
   UsersController,
   RelyingPartiesController,
   ApprovalsController,
+  ReceiptsController,
   AuditController,
   TransparencyLogController,
 ];

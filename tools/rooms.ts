@@ -142,10 +142,16 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/relying-parties'],
       },
       {
+        path: 'src/receipts',
+        holds: 'Signs receipts of verified ceremonies, and publishes the keys.',
+        page: 'src/receipts/receipts.module.ts',
+        neighbours: ['src/authenticators'],
+      },
+      {
         path: 'src/credentials',
         holds: 'Registers, verifies, lists and changes credentials, and erases users.',
         page: 'src/credentials/credentials.module.ts',
-        neighbours: ['src/approvals', 'src/relying-parties', 'src/authenticators', 'src/challenges'],
+        neighbours: ['src/approvals', 'src/relying-parties', 'src/authenticators', 'src/challenges', 'src/receipts'],
       },
       {
         path: 'src/confirmations',

@@ -43,7 +43,13 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
   add('act', countType(signs, 'reconciliation.finding'), 'Rows that contradict the log', 'signs');
   add('act', countType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
   add('look', countType(signs, 'risk.signal'), 'Risk signals', 'signs');
-  for (const type of ['trust.reload', 'policy.reload', 'metadata.reload', 'attestation-roots.reload'])
+  for (const type of [
+    'trust.reload',
+    'policy.reload',
+    'metadata.reload',
+    'attestation-roots.reload',
+    'receipt-keys.reload',
+  ])
     add('look', countFailed(type), `${type} refused; the old version stays active`, 'changes');
   const suspicious = review.refusals.rank(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
   for (const { key, value } of suspicious)
@@ -55,6 +61,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'policy.reload',
     'trust.reload',
     'attestation-roots.reload',
+    'receipt-keys.reload',
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',

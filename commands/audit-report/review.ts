@@ -36,6 +36,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'trust.reload',
     'metadata.reload',
     'attestation-roots.reload',
+    'receipt-keys.reload',
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',

@@ -11,6 +11,7 @@ import {
   describeAuditKeys,
   describeBindingKeys,
   describeChallengeKeys,
+  describeReceiptKeys,
   type HeldKey,
   describeServerKeys,
 } from './keys.js';
@@ -66,6 +67,7 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
       ...attempt(faults, 'PASSKEY_AUDIT_KEY_FILE', () => describeAuditKeys(config)),
       ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => describeBindingKeys(config)),
       ...attempt(faults, 'PASSKEY_CHALLENGE_KEYS_FILE', () => describeChallengeKeys(config)),
+      ...attempt(faults, 'PASSKEY_RECEIPT_KEY_FILE', () => describeReceiptKeys(config)),
     ],
     certificates: listCertificates({ ...config, tls }, now, faults),
     revocation: describeRevocation(tls),

@@ -44,6 +44,13 @@ export function describeAuditKeys({ auditKeyFile, auditKeyPassphraseFile }: Conf
   return [...described, ...describePrivateKeys(auditKeyFile, what, readPassphrase(auditKeyPassphraseFile))];
 }
 
+/** Describes the keys of receipts, if there are any. @throws Error when a key cannot be opened */
+export function describeReceiptKeys({ receiptKeyFile }: Config): HeldKey[] {
+  if (receiptKeyFile === undefined) return [];
+  const [first, ...others] = describePrivateKeys(receiptKeyFile, 'is published, and does not sign receipts now');
+  return [{ ...first!, what: 'signs receipts' }, ...others];
+}
+
 /** Describes the key in the file and the keys that are derived from it. */
 export function describeBindingKeys({ bindingKeyFile, challengeKeysFile }: Config): HeldKey[] {
   const sources = readKeyLines(bindingKeyFile).map((line, index) => ({

@@ -17,6 +17,7 @@ services:
   - id: spiffe://bank.example/ns/prod/sa/auth-service
     permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
     relyingParties: [login.bank.example]
+    receiptAudiences: [https://shop.example, ledger]
     requestsPerSecond: 500
   - id: spiffe://bank.example/ns/audit/sa/siem
     permissions: [audit:read, audit:export, approvals:decide]
@@ -59,6 +60,7 @@ describe('an access policy', () => {
         id: 'spiffe://bank.example/ns/prod/sa/auth-service',
         permissions: new Set(['passkeys:register', 'passkeys:authenticate', 'passkeys:read', 'passkeys:manage']),
         relyingParties: ['login.bank.example'],
+        receiptAudiences: ['https://shop.example', 'ledger'],
         requestsPerSecond: 500,
         notAfter: null,
       },
@@ -66,6 +68,7 @@ describe('an access policy', () => {
         id: 'spiffe://bank.example/ns/audit/sa/siem',
         permissions: new Set(['audit:read', 'audit:export', 'approvals:decide']),
         relyingParties: null,
+        receiptAudiences: [],
         requestsPerSecond: null,
         notAfter: new Date('2027-06-30T00:00:00Z'),
       },
@@ -236,6 +239,15 @@ describe('an access policy is refused when', () => {
     ['a relying party has a space', `${GOOD}\nrelyingParties: ["login.example "]`, /is not an RP ID/],
     ['a relying party is an address', `${GOOD}\nrelyingParties: [192.0.2.1]`, /is not an RP ID/],
     ['a relying party occurs twice', `${GOOD}\nrelyingParties: [a.example, a.example]`, /has an entry twice/],
+    ['audiences are none', `${GOOD}\nreceiptAudiences: []`, /\.receiptAudiences must be a list/],
+    ['audiences are null', `${GOOD}\nreceiptAudiences:`, /\.receiptAudiences must be a list/],
+    ['audiences are text', `${GOOD}\nreceiptAudiences: shop`, /\.receiptAudiences must be a list/],
+    ['an audience is a wildcard', `${GOOD}\nreceiptAudiences: ["*"]`, /\.receiptAudiences must be text/],
+    ['an audience has one', `${GOOD}\nreceiptAudiences: ["https://*.example"]`, /\.receiptAudiences must be text/],
+    ['an audience has a space', `${GOOD}\nreceiptAudiences: ["a shop"]`, /"a shop" is not a name or a URI/],
+    ['an audience has 257 characters', `${GOOD}\nreceiptAudiences: [${'a'.repeat(257)}]`, /is not a name or a URI/],
+    ['an audience is a number', `${GOOD}\nreceiptAudiences: [7]`, /\.receiptAudiences must be text/],
+    ['an audience occurs twice', `${GOOD}\nreceiptAudiences: [a, a]`, /\.receiptAudiences has an entry twice/],
     ['the rate is 0', `${GOOD}\nrequestsPerSecond: 0`, /\.requestsPerSecond must/],
     ['the rate is above a million', `${GOOD}\nrequestsPerSecond: 1000000.5`, /\.requestsPerSecond must/],
     ['the rate is negative', `${GOOD}\nrequestsPerSecond: -1`, /\.requestsPerSecond must/],

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isRpId, isTimestamp } from '../http/validators.js';
+import { AUDIENCE, AUDIENCE_WORDS, isRpId, isTimestamp } from '../http/validators.js';
 import { parsePlainYaml, PlainYamlError } from '../config/plain-yaml.js';
 import { APPROVABLE, type ApprovablePermission, type Permission, PERMISSIONS } from './permissions.js';
 
@@ -9,6 +9,8 @@ export interface Grant {
   readonly permissions: ReadonlySet<Permission>;
   /** null: all relying parties. */
   readonly relyingParties: readonly string[] | null;
+  /** The services for which the caller may ask for receipts; empty: none. */
+  readonly receiptAudiences: readonly string[];
   /** null: no limit. */
   readonly requestsPerSecond: number | null;
   readonly notAfter: Date | null;
@@ -130,7 +132,7 @@ class PolicyReader {
   }
 
   private readGrant(value: unknown, path: string, trustDomain: string): Grant {
-    const allowed = ['id', 'permissions', 'relyingParties', 'requestsPerSecond', 'notAfter'];
+    const allowed = ['id', 'permissions', 'relyingParties', 'receiptAudiences', 'requestsPerSecond', 'notAfter'];
     const service = this.readMembers(value, path, allowed);
     const id = this.readSpiffeId(service['id'], `${path}.id`, trustDomain);
     const permissions = this.readTexts(service['permissions'], `${path}.permissions`);
@@ -149,6 +151,10 @@ class PolicyReader {
         service['relyingParties'] === undefined
           ? null
           : this.readRelyingParties(service['relyingParties'], `${path}.relyingParties`),
+      receiptAudiences:
+        service['receiptAudiences'] === undefined
+          ? []
+          : this.readAudiences(service['receiptAudiences'], `${path}.receiptAudiences`),
       requestsPerSecond: this.readRate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
       notAfter: this.readTime(service['notAfter'], `${path}.notAfter`),
     };
@@ -202,6 +208,14 @@ class PolicyReader {
       this.addMistake(path, `"${rpId}" is not an RP ID, a domain in lower case such as login.example.com`);
     }
     return rpIds;
+  }
+
+  private readAudiences(value: unknown, path: string): string[] {
+    const audiences = this.readTexts(value, path);
+    for (const audience of audiences.filter((text) => text !== '' && !AUDIENCE.test(text))) {
+      this.addMistake(path, `"${audience}" is not ${AUDIENCE_WORDS}`);
+    }
+    return audiences;
   }
 
   private readText(value: unknown, path: string, pattern: RegExp): string {

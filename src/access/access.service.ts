@@ -64,6 +64,13 @@ export class AccessService {
     await this.refuse(context, 'relying-party-denied', `the caller may not act for ${rpId}`, rpId);
   }
 
+  /** @throws Problem permission-denied if the policy grants the caller no receipts for this audience */
+  async authorizeAudience(context: AuthorizedContext, audience: string): Promise<void> {
+    if (this.store.policy.grants.get(context.caller.spiffeId)?.receiptAudiences.includes(audience)) return;
+    if (context.decision) context.decision = { ...context.decision, outcome: 'denied' };
+    await this.refuse(context, 'permission-denied', 'the caller may not ask for receipts for this audience');
+  }
+
   /** What needs an approval at present; null: nothing. */
   get approvals(): ApprovalRules | null {
     return this.store.policy.approvals;

@@ -90,6 +90,7 @@ describe('the access policy', () => {
 
   it.each([
     ['relying parties', 'relyingParties: [login.bank.example]'],
+    ['an audience of receipts', 'receiptAudiences: [https://shop.example]'],
     ['a rate', 'requestsPerSecond: 5'],
     ['an end', 'notAfter: 2027-06-30T00:00:00Z'],
   ])('has changed a service when it grants it %s', async (_, line) => {

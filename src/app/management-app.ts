@@ -17,6 +17,7 @@ import { HealthController } from './management/health.controller.js';
 import { ManagementModule } from './management/management.module.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
+import { ReceiptKeys } from '../receipts/receipt-keys.js';
 import { Reconciler } from '../reconciliation/reconciler.js';
 import { SealRegister } from '../seals/seal-register.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -32,6 +33,7 @@ export async function createServiceManagement(
   const log = app.get(CheckpointScheduler);
   const sample = app.get(CredentialSample);
   const seals = app.get(SealRegister);
+  const receiptKeys = app.get(ReceiptKeys);
   const reconciler = app.get(Reconciler);
   const periods = app.get(SpentChallengePeriods);
   const identity = {
@@ -49,6 +51,7 @@ export async function createServiceManagement(
     bindingKey: () => ({ missingKey: seals.missingKey, sample: sample.latest }),
     seals: () => seals,
     spentChallenges: () => periods.end,
+    receiptKeys: () => receiptKeys.describeState(),
     reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),
     auditLog: () => (log.isActive ? log.getState() : undefined),
   };

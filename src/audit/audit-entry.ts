@@ -52,6 +52,7 @@ export const AUDIT_EVENTS = {
   'policy.reload': [6, 6003, 3, 'Update'],
   'metadata.reload': [6, 6003, 3, 'Update'],
   'attestation-roots.reload': [6, 6003, 3, 'Update'],
+  'receipt-keys.reload': [6, 6003, 3, 'Update'],
   'risk.signal': [2, 2004, 1, 'Create'],
   'audit.export': [6, 6003, 2, 'Read'],
   'audit.archive': [6, 6003, 4, 'Delete'],

@@ -90,12 +90,14 @@ export function toOcsf(entry: AuditEntry, origin: EventOrigin): Record<string, u
 
 /** Merges our members and the entry's facts, in the order of their names. */
 function toUnmapped(entry: AuditEntry, context: RequestContext | null): Record<string, unknown> {
-  const { decision } = context ?? {};
+  const { decision, receipt } = context ?? {};
   const own = {
     approval_id: entry.approvalId,
     credential: toCredentialMembers(entry),
     epoch: decision?.epoch,
     permission: decision?.permission,
+    receipt_audience: receipt?.audience,
+    receipt_kid: receipt?.kid,
     rp_id: entry.rpId,
   };
   return entry.facts ? sortMembers({ ...own, ...entry.facts }) : own;

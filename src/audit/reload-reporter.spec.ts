@@ -24,6 +24,7 @@ const RESOURCES = [
   ['policy.reload', 'access-policy', 'access policy'],
   ['metadata.reload', 'metadata', 'FIDO metadata'],
   ['attestation-roots.reload', 'attestation-roots', 'attestation roots'],
+  ['receipt-keys.reload', 'receipt-keys', 'receipt keys'],
 ] as const;
 
 it.each(RESOURCES)('%s writes one line that production shows, with the files and what changed', async (...names) => {

@@ -9,6 +9,7 @@ const RESOURCES = {
   'policy.reload': ['access-policy', 'access policy'],
   'metadata.reload': ['metadata', 'FIDO metadata'],
   'attestation-roots.reload': ['attestation-roots', 'attestation roots'],
+  'receipt-keys.reload': ['receipt-keys', 'receipt keys'],
 } as const;
 
 /** Reports each reload of watched files to the audit log, the metrics and the service's own log. */

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { findAuthenticatorName } from './authenticator-names.js';
 import { MetadataFile } from './metadata-file.js';
-import { type Standing, decideStanding } from './status-reports.js';
+import { type Standing, decideStanding, findCertification } from './status-reports.js';
 
 /** The name of an authenticator model, and its icon as a `data:` URL. */
 export interface AuthenticatorLabel {
@@ -40,5 +40,10 @@ export class AuthenticatorsService {
   /** The standing of a model; good if metadata does not name it. */
   findStanding(aaguid: string, now: Date): Standing {
     return decideStanding(this.metadata.findModel(aaguid)?.reports ?? [], now);
+  }
+
+  /** The FIDO certification of a model, such as `FIDO_CERTIFIED_L2`; undefined: it has none, or metadata does not name it. */
+  findCertification(aaguid: string, now: Date): string | undefined {
+    return findCertification(this.metadata.findModel(aaguid)?.reports ?? [], now);
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { sortReports, decideStanding, type StatusReport } from './status-reports.js';
+import { sortReports, decideStanding, findCertification, type StatusReport } from './status-reports.js';
 
 const NOW = new Date('2026-07-01T12:00:00Z');
 
@@ -102,5 +102,22 @@ describe('FIDO Metadata Service v3.1 §3.1.4, the standing of a model', () => {
   it('is that of the latest compromise', () => {
     const reports = ['USER_KEY_REMOTE_COMPROMISE 2025-03-01', 'USER_VERIFICATION_BYPASS 2025-02-01'];
     expect(findStanding(...reports)).toBe('USER_KEY_REMOTE_COMPROMISE');
+  });
+});
+
+describe('FIDO Metadata Service v3.1 §3.1.4, the certification of a model', () => {
+  it.each<[string | undefined, string[]]>([
+    [undefined, []],
+    ['FIDO_CERTIFIED', ['FIDO_CERTIFIED 2020-01-01']],
+    ['FIDO_CERTIFIED_L2', ['FIDO_CERTIFIED_L1 2020-01-01', 'FIDO_CERTIFIED_L2 2021-01-01']],
+    ['FIDO_CERTIFIED_L1', ['FIDO_CERTIFIED_L1 2020-01-01', 'FIDO_CERTIFIED_L2 2026-07-02']],
+    ['FIDO_CERTIFIED_L3plus', ['FIDO_CERTIFIED_L3plus 2020-01-01', 'UPDATE_AVAILABLE 2021-01-01']],
+    [undefined, ['FIDO_CERTIFIED_L1 2020-01-01', 'NOT_FIDO_CERTIFIED 2021-01-01']],
+    [undefined, ['FIDO_CERTIFIED_L1 2020-01-01', 'USER_VERIFICATION_BYPASS 2021-01-01']],
+    ['FIDO_CERTIFIED_L1', ['REVOKED 2020-01-01', 'FIDO_CERTIFIED_L1 2021-01-01']],
+    [undefined, ['SELF_ASSERTION_SUBMITTED 2020-01-01']],
+    [undefined, ['FIDO_CERTIFIED_<script> 2020-01-01']],
+  ])('is %s after %j', (certification, reports) => {
+    expect(findCertification(sortReports(reports.map(parseReport)), NOW)).toBe(certification);
   });
 });

@@ -54,6 +54,17 @@ export function decideStanding(ordered: readonly StatusReport[], now: Date): Sta
   return status === undefined ? { verdict: 'good' } : { verdict: 'compromised', status };
 }
 
+/**
+ * Finds the present certification, such as `FIDO_CERTIFIED_L2` (FIDO Metadata Service v3.1 §3.1.4).
+ *
+ * @returns undefined: the model has none, or is compromised
+ */
+export function findCertification(ordered: readonly StatusReport[], now: Date): string | undefined {
+  if (decideStanding(ordered, now).verdict === 'compromised') return undefined;
+  const latest = keepEffective(ordered, now).findLast(({ status }) => /^(NOT_)?FIDO_CERTIFIED/.test(status));
+  return latest && CERTIFICATION.test(latest.status) ? latest.status : undefined;
+}
+
 function keepEffective(ordered: readonly StatusReport[], now: Date): StatusReport[] {
   return ordered.filter(({ effectiveDate }) => effectiveDate === null || effectiveDate <= now);
 }
@@ -64,5 +75,8 @@ function rankReport({ status, effectiveDate }: StatusReport): number {
 }
 
 const isCompromise = (status: string): status is Undesired => (COMPROMISES as readonly string[]).includes(status);
+
+/** The levels of FIDO's authenticator certification. The first one has no level. */
+const CERTIFICATION = /^FIDO_CERTIFIED(_L[1-3](plus)?)?$/;
 
 const isCertification = (status: string): boolean => status.startsWith('FIDO_CERTIFIED');

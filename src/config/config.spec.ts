@@ -94,6 +94,7 @@ describe('development', () => {
       auditKeyFile: join(data, 'audit.key'),
       deploymentName: 'default',
       bindingKeyFile: join(data, 'binding.key'),
+      receiptKeyFile: join(data, 'receipt.key'),
       workers: 1,
       callerShare: 25,
       unknownSettings: [],
@@ -116,7 +117,7 @@ describe('development', () => {
 
   it('accepts every setting that production accepts', () => {
     const env = { ...production(), DATABASE_URL: 'postgresql://service@127.0.0.1/passkeys' };
-    const differences = { production: false, logLevel: 'warn' };
+    const differences = { production: false, logLevel: 'warn', receiptKeyFile: join(data, 'receipt.key') };
     expect(readConfig({ ...env, NODE_ENV: 'test' })).toEqual({ ...readConfig(env), ...differences });
   });
 });

@@ -64,6 +64,8 @@ export interface Config extends DatabaseSettings {
   readonly bindingKeyFile: string;
   /** The keys of sealed challenges, the newest first; undefined to derive one from the binding key. */
   readonly challengeKeysFile?: string | undefined;
+  /** The keys that sign receipts, the first one now; undefined: there are no receipts. */
+  readonly receiptKeyFile?: string | undefined;
   /** The FIDO metadata BLOB as FIDO publishes it; undefined if there is none. */
   readonly metadataBlobFile: string | undefined;
   /** The number of processes that serve. With 1, the process that reads the settings serves. */
@@ -156,6 +158,9 @@ function readSettings(settings: Settings, describeUnknown: () => readonly string
     auditLostCheckpoints: settings.readCheckpoints('PASSKEY_AUDIT_LOST_CHECKPOINTS'),
     bindingKeyFile: readGeneratedPath('PASSKEY_BINDING_KEY_FILE', 'binding.key'),
     challengeKeysFile: settings.readOptionalFilePath('PASSKEY_CHALLENGE_KEYS_FILE'),
+    receiptKeyFile:
+      settings.readOptionalFilePath('PASSKEY_RECEIPT_KEY_FILE') ??
+      (production ? undefined : join(dataDir, 'receipt.key')),
     metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
     workers: settings.readWorkers('PASSKEY_WORKERS'),
     callerShare: settings.readPercent('PASSKEY_CALLER_SHARE', 25),

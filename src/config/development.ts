@@ -19,9 +19,14 @@ export const DEVELOPMENT_RELYING_PARTY = { rpId: 'localhost', name: 'Development
 export const MARK = 'Passkey Manager development key.';
 export const MARKED_BYTES = Buffer.from(`${MARK} `);
 
+/** Says if the content of a key file comes from development. */
+export function isDevelopmentKey(text: string): boolean {
+  return text.includes(MARK);
+}
+
 /** Describes the settings whose files development generated, one text each. */
 export function describeDevelopmentFiles(
-  { bindingKeyFile, auditKeyFile }: Config,
+  { bindingKeyFile, auditKeyFile, receiptKeyFile }: Config,
   trust: { readonly certificate: X509Certificate; readonly authorities: readonly X509Certificate[] },
   trustDomain: string,
 ): string[] {
@@ -29,8 +34,9 @@ export function describeDevelopmentFiles(
     PASSKEY_TLS_CERT_FILE: isDevelopmentCertificate(trust.certificate),
     PASSKEY_TLS_CA_FILE: trust.authorities.some(isDevelopmentCertificate),
     PASSKEY_ACCESS_POLICY_FILE: trustDomain === DEVELOPMENT_TRUST_DOMAIN,
-    PASSKEY_AUDIT_KEY_FILE: readFileSync(auditKeyFile, 'latin1').includes(MARK),
+    PASSKEY_AUDIT_KEY_FILE: isDevelopmentKey(readFileSync(auditKeyFile, 'latin1')),
     PASSKEY_BINDING_KEY_FILE: readFileSync(bindingKeyFile, 'latin1').startsWith(MARKED_BYTES.toString('base64')),
+    PASSKEY_RECEIPT_KEY_FILE: receiptKeyFile !== undefined && isDevelopmentKey(readFileSync(receiptKeyFile, 'latin1')),
   };
   return Object.entries(found)
     .filter(([, isDevelopment]) => isDevelopment)

@@ -6,6 +6,7 @@ import { AuthenticatorsService } from '../authenticators/authenticators.service.
 import { IdParam } from '../http/id.param.js';
 import type { Page } from '../http/page.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
+import { Receipts } from '../receipts/receipts.service.js';
 import { inSpan } from '../telemetry/spans.js';
 import type { CredentialEntity } from './credential.entity.js';
 import { CredentialsService } from './credentials.service.js';
@@ -25,6 +26,7 @@ export class CredentialsController {
     private readonly credentials: CredentialsService,
     private readonly authenticators: AuthenticatorsService,
     private readonly access: AccessService,
+    private readonly receipts: Receipts,
   ) {}
 
   @Post()
@@ -44,7 +46,9 @@ export class CredentialsController {
   @Requires('passkeys:authenticate')
   verify(@Context() context: AuthorizedContext, @Body() answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
     const rules = makeSignInRules(answer.purpose);
-    return inSpan('verify an authentication', {}, () => this.verification.verify(context, answer, rules));
+    return this.receipts.accompany(context, answer.receipt, () =>
+      inSpan('verify an authentication', {}, () => this.verification.verify(context, answer, rules)),
+    );
   }
 
   @Get()

@@ -20,6 +20,7 @@ import { ApprovalsModule } from '../approvals/approvals.module.js';
 import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
+import { ReceiptsModule } from '../receipts/receipts.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
 import { AcceptAuthentication } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
@@ -42,6 +43,7 @@ import { VerifyCredential } from './verify-credential.js';
     ApprovalsModule,
     AuthenticatorsModule,
     ChallengesModule,
+    ReceiptsModule,
     RelyingPartiesModule,
   ],
   controllers: [CredentialsController, UsersController],

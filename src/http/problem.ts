@@ -20,6 +20,7 @@ export const PROBLEMS = {
   'registration-rejected': { status: 422, title: 'The registration was refused' },
   'authentication-rejected': { status: 422, title: 'The authentication was refused' },
   'policy-rejected': { status: 422, title: "The relying party's policy forbids this" },
+  'receipts-not-configured': { status: 422, title: 'The service has no key to sign receipts' },
   'rate-limited': { status: 429, title: "The requests exceed the caller's grant or the user's limits" },
   unavailable: { status: 503, title: 'Nothing was changed; the service cannot write right now' },
 } as const satisfies Record<string, { status: number; title: string }>;

@@ -72,6 +72,8 @@ export interface RequestContext {
    * names.
    */
   excessOf?: string;
+  /** The receipt that the caller asks for, and whose audience the policy allows. Receipts sets it. */
+  receipt?: { readonly audience: string; readonly kid: string };
   /** The relying parties for which the caller may act; null: all. PermissionGuard sets it. */
   relyingParties?: readonly string[] | null;
 }

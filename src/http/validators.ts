@@ -67,6 +67,10 @@ export function IsTimestamp(): PropertyDecorator {
   });
 }
 
+/** The audience of a receipt: a name or a URI in printable ASCII (RFC 7519 §2, StringOrURI), without `*`. */
+export const AUDIENCE = /^[!-)+-~]{1,256}$/;
+export const AUDIENCE_WORDS = 'a name or a URI of 1 to 256 printable ASCII characters, without spaces and *';
+
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 
 /** Accepts an RP ID (WebAuthn L3 §4): a lower-case ASCII domain, without a trailing dot, that is not an IP address. */

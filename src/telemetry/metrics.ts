@@ -169,7 +169,7 @@ export class Metrics {
 
   readonly reloads = new Counter({
     name: 'passkey_reloads_total',
-    help: 'Reloads of the trust store, the access policy, the attestation roots and the FIDO metadata, by outcome; a failure leaves the previous one in use',
+    help: 'Reloads of the trust store, the access policy, the attestation roots, the FIDO metadata and the receipt keys, by outcome; a failure leaves the previous one in use',
     labelNames: ['resource', 'outcome'],
     registers: [this.registry],
   });

@@ -120,5 +120,6 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     repeatedAfter: ALWAYS,
   },
   exportAuditLog: { call: (client, options) => client.exportAuditLog({ from: '0' }, options), repeatedAfter: ALWAYS },
+  getReceiptKeys: { call: (client, options) => client.getReceiptKeys(options), repeatedAfter: ALWAYS },
   getOpenApiDocument: { call: (client, options) => client.getOpenApiDocument(options), repeatedAfter: ALWAYS },
 };

@@ -40,6 +40,7 @@ export interface Verification {
   risks: string[];
   verifiedAt: string;
   auditId: string;
+  receipt?: string;
 }
 
 export interface Page<Entry> {

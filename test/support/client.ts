@@ -114,5 +114,5 @@ export class Client<Identity extends string = string> {
 
 function parsed(text: string, headers: IncomingHttpHeaders): unknown {
   if (text === '') return undefined;
-  return /^application\/([a-z]+\+)?json\b/.test(headers['content-type'] ?? '') ? JSON.parse(text) : text;
+  return /^application\/([a-z-]+\+)?json\b/.test(headers['content-type'] ?? '') ? JSON.parse(text) : text;
 }

@@ -26,6 +26,8 @@ export interface TestServiceOptions {
   /** Changes the certificates before the service starts. */
   prepare?: (pki: Pki) => Promise<void>;
   env?: NodeJS.ProcessEnv;
+  /** Settings to replace that no variable can set so in development. */
+  config?: Partial<Config>;
   /** The roots that the signer of FIDO metadata must lead to, PEM; by default FIDO's own. */
   metadataRoots?: readonly string[];
   /** Maps the URL of the database to the one that the service uses, such as that of a `Severable`. */
@@ -66,7 +68,7 @@ export class TestService {
     if (options.accessPolicy) await writeFile(join(dataDir, 'access-policy.yaml'), options.accessPolicy);
     const clock = new FakeClock();
     const url = (await options.databaseUrl?.(database.url)) ?? database.url;
-    const config = readTestConfig(url, dataDir, options.env);
+    const config = { ...readTestConfig(url, dataDir, options.env), ...options.config };
     const running = await startService(config, clock, options.metadataRoots);
     const certificateOf = (identity: string): ClientCertificate =>
       certificates.get(identity) ?? pki.certificateOf(identity);

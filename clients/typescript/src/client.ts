@@ -11,6 +11,14 @@ import type {
 } from './webauthn.ts';
 
 export { PasskeyProblem, type ProblemSlug } from './problem.ts';
+export {
+  type Receipt,
+  ReceiptError,
+  type ReceiptExpectations,
+  type ReceiptFault,
+  type ReceiptKeys,
+  verifyReceipt,
+} from './receipt.ts';
 export { PasskeyTransportError, type TransportFault } from './transport-error.ts';
 export type * from './webauthn.ts';
 export type PasskeyManagerOptions = TransportOptions;
@@ -182,6 +190,11 @@ export class PasskeyManager {
   /** Returns NDJSON. It is whole only if its last line is a proof; `npm run audit:verify` of the service verifies it. */
   exportAuditLog(query: Query<'exportAuditLog'> = {}, options?: CallOptions): Promise<Readable> {
     return this.#call({ method: 'GET', path: '/v1/audit/export', query, format: 'stream' }, options);
+  }
+
+  /** Returns the keys for `verifyReceipt`, which can fetch them by itself. */
+  getReceiptKeys(options?: CallOptions): Promise<Schemas['ReceiptKeys']> {
+    return this.#call({ method: 'GET', path: '/v1/receipts/jwks' }, options);
   }
 
   getOpenApiDocument(options?: CallOptions): Promise<Schemas['OpenApiDocument']> {

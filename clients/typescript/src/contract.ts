@@ -132,6 +132,9 @@ export interface paths {
          * Verify the answer to an authentication challenge
          * @description A 200 means that the user has just used this passkey for this purpose. Every other outcome is a problem: no
          *     reply has `verified: false`.
+         *
+         *     With `receipt`, the reply carries a receipt for that audience. `permission-denied` (the access policy grants no
+         *     receipts for this audience) and `receipts-not-configured` do not spend the challenge.
          */
         post: operations["verifyAuthentication"];
         delete?: never;
@@ -610,6 +613,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/receipts/jwks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the keys that verify receipts
+         * @description Returns the public keys of receipts, those that sign later among them. The set is empty if the service has no key. Keep it for `max-age`, and get it again for a receipt with another `kid`.
+         */
+        get: operations["getReceiptKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -790,6 +813,31 @@ export interface components {
             response: components["schemas"]["AuthenticationResponseJSON"];
             /** @description The purpose of the challenge. It must be absent if the challenge had none. */
             purpose?: components["schemas"]["Purpose"];
+            receipt?: components["schemas"]["ReceiptRequest"];
+        };
+        /** @description Asks for a receipt. */
+        ReceiptRequest: {
+            /**
+             * @description The service that the receipt is for, a name or a URI. The access policy lists the audiences of each caller.
+             * @example https://shop.example
+             */
+            audience: string;
+        };
+        ReceiptKeys: {
+            keys: {
+                /** @enum {string} */
+                kty: "EC" | "OKP";
+                /** @enum {string} */
+                crv: "P-256" | "Ed25519";
+                x: components["schemas"]["Base64url"];
+                y?: components["schemas"]["Base64url"];
+                /** @description The JWK thumbprint (RFC 7638). */
+                kid: components["schemas"]["Base64url"];
+                /** @enum {string} */
+                alg: "ES256" | "Ed25519";
+                /** @constant */
+                use: "sig";
+            }[];
         };
         PublicKeyCredentialDescriptorJSON: {
             /** @constant */
@@ -998,7 +1046,10 @@ export interface components {
             verifiedAt: components["schemas"]["Time"];
             /** @description The id of the audit event that records this authentication. */
             auditId: components["schemas"]["Id"];
+            receipt?: components["schemas"]["Receipt"];
         };
+        /** @description A compact JWS of the type `passkey-receipt+jwt`, if the request asked for one. It is valid for 60 seconds. docs/receipts.md has its claims. */
+        Receipt: string;
         Confirmation: {
             /** @constant */
             verified: true;
@@ -1508,7 +1559,7 @@ export interface components {
              * @description The type of the problem; `about:blank` only for an unexpected failure.
              * @enum {string}
              */
-            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
+            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:receipts-not-configured" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
             title: string;
             status: number;
             detail?: string;
@@ -2235,7 +2286,8 @@ export interface operations {
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
             /**
-             * @description `authentication-rejected`, with a `reason`. The challenge is spent. With the reason `credential-unknown`,
+             * @description `receipts-not-configured`: the request asks for a receipt, and the service has no key to sign it. The
+             *     challenge is not spent. `authentication-rejected`, with a `reason`. The challenge is spent. With the reason `credential-unknown`,
              *     `signal` is present only if the credential id certainly does not exist at the relying party. It is absent
              *     while a record that could be this passkey, or any record of the user, fails its integrity check.
              */
@@ -3005,6 +3057,45 @@ export interface operations {
             403: components["responses"]["Denied"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getReceiptKeys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `etag` of the set that the caller has. */
+                "if-none-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys as a JWK set (RFC 7517). */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jwk-set+json": components["schemas"]["ReceiptKeys"];
+                };
+            };
+            /** @description The set has not changed. */
+            304: {
+                headers: {
+                    "cache-control"?: string;
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            429: components["responses"]["RateLimited"];
             default: components["responses"]["Unexpected"];
         };
     };

@@ -18,6 +18,8 @@ import {
   IDENTITY,
   type IdentityReading,
   Readiness,
+  RECEIPT_KEYS,
+  type ReceiptKeysReading,
   RECONCILIATION,
   type ReconciliationReading,
   SEALS,
@@ -43,6 +45,7 @@ export class ManagementModule {
     bindingKey: BindingKeyReading;
     seals: SealsReading;
     spentChallenges: SpentChallengesReading;
+    receiptKeys: ReceiptKeysReading;
     reconciliation: ReconciliationReading;
     clock: Clock;
   }): DynamicModule {
@@ -61,6 +64,7 @@ export class ManagementModule {
       { provide: BINDING_KEY, useValue: service.bindingKey },
       { provide: SEALS, useValue: service.seals },
       { provide: SPENT_CHALLENGES, useValue: service.spentChallenges },
+      { provide: RECEIPT_KEYS, useValue: service.receiptKeys },
       { provide: RECONCILIATION, useValue: service.reconciliation },
       { provide: CLOCK, useValue: service.clock },
       { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.listIndicators() },

@@ -12,6 +12,7 @@ import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import { parseRevocationLists } from '../../x509/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
+import type { ReceiptKeysState } from '../../receipts/receipt-keys.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
 import { type AuditLogReading, type BindingKeyReading, Readiness } from './readiness.js';
 
@@ -77,6 +78,7 @@ beforeEach(async () => {
 
 let reconciliation: ReconciliationState | undefined;
 let roots: RootsState | undefined;
+let receiptKeys: ReceiptKeysState | undefined;
 let seals: { areOldAccepted: boolean; newSince: Date | undefined };
 const readiness = new Readiness(
   { now: () => now },
@@ -87,6 +89,7 @@ const readiness = new Readiness(
   () => seals,
   () => spendableUntil,
   () => reconciliation,
+  () => receiptKeys,
   probe.service,
   new HealthIndicatorService(),
 );
@@ -351,6 +354,14 @@ describe('the readiness check attestation_roots', () => {
     expect(readiness.checkAttestationRoots()).toMatchObject({ attestation_roots: { status: 'up' } });
     roots = { digest: 'd16e57', refused: 'has no certificate in PEM' };
     expect(readiness.checkAttestationRoots()).toEqual({ attestation_roots: { status: 'up', ...roots } });
+  });
+});
+
+describe('the readiness check receipt_keys', () => {
+  it('names the keys, says why the file is refused, and is never down', () => {
+    expect(readiness.checkReceiptKeys()).toMatchObject({ receipt_keys: { status: 'up' } });
+    receiptKeys = { signs: 'kid-1', published: ['kid-2'], refused: 'has a key twice' };
+    expect(readiness.checkReceiptKeys()).toEqual({ receipt_keys: { status: 'up', ...receiptKeys } });
   });
 });
 

@@ -13,6 +13,7 @@ import { isListInUse } from '../../identity/select-lists.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
 import type { SealRegister } from '../../seals/seal-register.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
+import type { ReceiptKeysState } from '../../receipts/receipt-keys.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
 import { addRunbookPages } from './runbook-pages.js';
@@ -51,6 +52,10 @@ export const SEALS = Symbol('SealsReading');
 export type SpentChallengesReading = () => Date | undefined;
 export const SPENT_CHALLENGES = Symbol('SpentChallengesReading');
 
+/** undefined if there are no receipts. */
+export type ReceiptKeysReading = () => ReceiptKeysState | undefined;
+export const RECEIPT_KEYS = Symbol('ReceiptKeysReading');
+
 /** undefined if another process walks. */
 export type ReconciliationReading = () => ReconciliationState | undefined;
 export const RECONCILIATION = Symbol('ReconciliationReading');
@@ -73,6 +78,7 @@ export class Readiness {
     @Inject(SEALS) private readonly readSeals: SealsReading,
     @Inject(SPENT_CHALLENGES) private readonly readSpentChallenges: SpentChallengesReading,
     @Inject(RECONCILIATION) private readonly readReconciliation: ReconciliationReading,
+    @Inject(RECEIPT_KEYS) private readonly readReceiptKeys: ReceiptKeysReading,
     private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -91,6 +97,7 @@ export class Readiness {
       () => this.checkSeals(),
       () => this.checkSpentChallenges(),
       () => this.checkAttestationRoots(),
+      () => this.checkReceiptKeys(),
       () => this.checkReconciliation(),
     ];
     return checks.map((check) => async () => addRunbookPages(await check()));
@@ -185,6 +192,13 @@ export class Readiness {
   checkAttestationRoots(): HealthIndicatorResult {
     const check = this.indicators.check('attestation_roots');
     const state = this.files.attestationRoots();
+    return state ? check.up({ ...state }) : check.up('not configured');
+  }
+
+  /** If a new file cannot be used, the service signs with the keys that it has. */
+  checkReceiptKeys(): HealthIndicatorResult {
+    const check = this.indicators.check('receipt_keys');
+    const state = this.readReceiptKeys();
     return state ? check.up({ ...state }) : check.up('not configured');
   }
 

@@ -1,6 +1,7 @@
 import { ArrayMaxSize, Equals, IsArray, IsDefined, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
 import { HasForm, IsText, Optional, PURPOSE, PURPOSE_WORDS } from '../../http/validators.js';
 import { BrowserWritten, Nested } from '../../http/request-class.js';
+import { ReceiptRequestDto } from '../../receipts/dto/receipt-request.dto.js';
 
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;
 const BASE64URL_WORDS = 'base64url without padding, of at most 65536 characters';
@@ -132,4 +133,8 @@ export class VerifyAuthenticationDto extends AssertionAnswerDto {
   @Optional()
   @HasForm(PURPOSE, PURPOSE_WORDS)
   purpose?: string;
+
+  @Optional()
+  @Nested(() => ReceiptRequestDto)
+  receipt?: ReceiptRequestDto;
 }

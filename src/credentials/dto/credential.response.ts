@@ -50,4 +50,6 @@ export interface VerifiedResponse {
   risks: string[];
   verifiedAt: Date;
   auditId: string;
+  /** A JWS, if the caller asked for one. */
+  receipt?: string;
 }
