@@ -138,7 +138,14 @@ describe('the lag of the log', () => {
     await tick(1, replica);
     const holder = await holdTransaction('LOCK TABLE audit_leaf IN SHARE MODE');
     await log.replica.record(1);
-    await tick(40, replica);
+    await tick(10, replica);
+    // Half of the turns are those of another replica, which fail in the same way.
+    for (let n = 0; n < 15; n += 1) {
+      const other = await holdTransaction('SELECT FROM audit_turn FOR UPDATE');
+      await tick(1, replica);
+      await other.query('ROLLBACK');
+      await tick(1, replica);
+    }
     const [lag] = (await replica.metrics.oldestPendingEventAge.get()).values;
     expect(lag?.value).toBeCloseTo(40, 1);
     const { lagSeconds, standsStillSince, cause, failures } = replica.keeper.getState();
@@ -148,6 +155,13 @@ describe('the lag of the log', () => {
     expect(cause?.heldBy).toMatchObject([{ application: 'somebody else', table: 'audit_leaf', mode: 'ShareLock' }]);
     await holder.query('COMMIT');
     await tickUntil(() => replica.keeper.getState().failures.length === 0, replica);
+    await replica.audit.beforeApplicationShutdown();
+    expect((await listRecorded()).toSorted()).toEqual([
+      'audit.failure sequencer-lag',
+      'audit.failure unreachable',
+      'audit.recovery sequencer-lag',
+      'audit.recovery unreachable',
+    ]);
     await dataSource.destroy();
   });
 

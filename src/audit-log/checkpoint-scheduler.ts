@@ -14,15 +14,18 @@ import { Sequencer } from './sequencer.js';
 import { UnsealedEvents } from './unsealed-events.js';
 
 /** The failures that each outcome of a turn rules out. */
-const RULED_OUT: Readonly<Record<TurnFailure | 'none', readonly TurnFailure[]>> = {
+const RULED_OUT: Readonly<Record<TurnFailure | TurnSuccess, readonly TurnFailure[]>> = {
   unreachable: [],
   'sequencer-failed': ['unreachable'],
   'log-altered': ['unreachable', 'sequencer-failed', 'log-truncated'],
   'log-truncated': ['unreachable', 'sequencer-failed', 'log-altered'],
+  waiting: [],
   none: ['unreachable', 'sequencer-failed', 'log-altered', 'log-truncated'],
 };
 
 type TurnFailure = LogFaultKind | 'unreachable' | 'sequencer-failed';
+/** `waiting`: nobody has sequenced the pending events yet, so another replica may fail in the same way at this moment. */
+type TurnSuccess = 'none' | 'waiting';
 
 /** State of the log, for operators. */
 export interface LogState {
@@ -122,11 +125,11 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     const end = await this.runTurn();
     for (const failure of RULED_OUT[end]) this.failures.reportRecovery(failure);
     this.reportLag();
-    if (end === 'none') await this.runCheck();
+    if (end === 'none' || end === 'waiting') await this.runCheck();
     this.unsealed.reportIfDue();
   }
 
-  private async runTurn(): Promise<TurnFailure | 'none'> {
+  private async runTurn(): Promise<TurnFailure | TurnSuccess> {
     try {
       let batch = await this.sequencer.sequence();
       while (batch) {
@@ -134,7 +137,7 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
         batch = batch.more && !this.stopped ? await this.sequencer.sequence(true) : undefined;
       }
       await this.updateState();
-      return 'none';
+      return this.standstill.moves ? 'none' : 'waiting';
     } catch (error) {
       return this.noteFailure(error);
     }

@@ -10,7 +10,7 @@ export const MAX_LAG_MS = 30_000;
 
 /** Why the log stands still, as far as it is known. */
 export interface StandstillCause {
-  /** How the last turn failed; undefined if it did not, or if another replica has the turn. */
+  /** How the last turn of this process failed; undefined if it did not. */
   readonly error: string | undefined;
   /** Sessions that hold a lock that a turn needs. */
   readonly heldBy: readonly LockHolder[];
@@ -31,6 +31,8 @@ export interface TurnFindings {
 @Injectable()
 export class StandstillDetector {
   cause: StandstillCause | undefined;
+  /** False if events were pending after the last turn, and the log had not grown since the turn before. */
+  moves = true;
   private size = 0;
   /** Events before this time are sequenced, in milliseconds. */
   private inOrderUntil: number;
@@ -75,17 +77,20 @@ export class StandstillDetector {
     const now = this.clock.now().getTime();
     if (found) {
       this.inOrderUntil = found.oldest === undefined ? now : Math.min(now, parseIdTime(found.oldest));
-      if (found.oldest === undefined || found.size !== this.size) this.movedAt = now;
+      this.moves = found.oldest === undefined || found.size !== this.size;
+      if (this.moves) this.movedAt = now;
       this.size = found.size;
     }
     this.lateTurns = this.lagMs > MAX_LAG_MS ? this.lateTurns + 1 : 0;
     this.stillTurns = now - this.movedAt > MAX_LAG_MS ? this.stillTurns + 1 : 0;
     this.turnAt = performance.now();
-    this.cause = error === undefined && this.stillTurns === 0 ? undefined : await this.findCause(error);
+    // A turn of another replica does not tell that the error is gone.
+    const message = error?.message ?? (this.moves ? undefined : this.cause?.error);
+    this.cause = message === undefined && this.stillTurns === 0 ? undefined : await this.findCause(message);
   }
 
-  private async findCause(error: Error | undefined): Promise<StandstillCause> {
+  private async findCause(error: string | undefined): Promise<StandstillCause> {
     const heldBy = await findLogLockHolders(this.dataSource).catch(() => []);
-    return { error: error?.message, heldBy };
+    return { error, heldBy };
   }
 }
