@@ -87,8 +87,11 @@ describe('an altered export file', () => {
   const edit = (at: number, from: string | RegExp, to: string) => FULL.with(at, FULL[at]!.replace(from, to));
   const proof = (change: object) =>
     FULL.with(-1, `${JSON.stringify({ ...(JSON.parse(FULL.at(-1)!) as object), ...change })}\n`);
+  const REFUSAL = '{"type":"urn:passkey-manager:problem:permission-denied","title":"The caller lacks the permission"}';
   it.each([
-    ['nothing in it', [], 1, 'without the proof'],
+    ['nothing in it', [], 1, 'the file is empty'],
+    ['no proof', FULL.slice(0, -1), SIZE + 1, 'without the proof'],
+    ['a refusal in it', [REFUSAL], 1, 'is no line of an export: the service refused to export, as permission-denied'],
     ['a name twice in an event', edit(9, '{"metadata"', '{"time":1,"metadata"'), 10, 'twice'],
     ['a name twice in a line', edit(9, '"leafIndex":9', '"leafIndex":8,"leafIndex":9'), 10, 'twice'],
     ['a member that proves nothing', edit(9, '"leafIndex":9', '"leafIndex":9,"note":"fine"'), 10, '"note"'],

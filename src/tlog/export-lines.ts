@@ -102,8 +102,15 @@ function parseAnyLine(text: string): LeafLine | ProofLine {
     case 'proof':
       return parseProof(demandMembers(line, ['kind', 'treeSize', 'from', 'to', 'left', 'right', 'checkpoint'], []));
     default:
-      throw new LineFault('is not an event, an erased event or the proof');
+      throw new LineFault(describeForeignLine(line));
   }
+}
+
+/** A request for an export may have been refused, and the refusal saved. */
+function describeForeignLine({ type }: Members): string {
+  const [, problem] = /^urn:passkey-manager:problem:([a-z-]+)$/.exec(typeof type === 'string' ? type : '') ?? [];
+  if (problem === undefined) return 'is not an event, an erased event or the proof';
+  return `is no line of an export: the service refused to export, as ${problem}`;
 }
 
 function parseEvent(line: Members): LeafLine {

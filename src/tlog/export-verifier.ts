@@ -116,8 +116,8 @@ class ExportVerifier {
   }
 
   finish(): ProvedExport {
-    if (!this.#proved) throw new ExportError('the file ends without the proof', this.line + 1);
-    return this.#proved;
+    if (this.#proved) return this.#proved;
+    throw new ExportError(this.line === 0 ? 'the file is empty' : 'the file ends without the proof', this.line + 1);
   }
 
   async close(): Promise<void> {
