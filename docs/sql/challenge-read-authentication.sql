@@ -43,11 +43,15 @@ SELECT
           AND id >= $3::uuid
           AND id < $4::uuid
         ORDER BY id DESC
-        LIMIT coalesce((policy #>> '{userLimits,refusalsPerHalfHour}')::integer, 100)
+        LIMIT CASE WHEN policy #>> '{userLimits,refusalsPerHalfHour}' ~ '^[0-9]{1,9}$' THEN (
+          policy #>> '{userLimits,refusalsPerHalfHour}'
+        )::integer ELSE 100 END
       ) AS newest
     ) AS refused
     WHERE
-      array_length(ids, 1) = coalesce((policy #>> '{userLimits,refusalsPerHalfHour}')::integer, 100)
+      array_length(ids, 1) = CASE WHEN policy #>> '{userLimits,refusalsPerHalfHour}' ~ '^[0-9]{1,9}$' THEN (
+        policy #>> '{userLimits,refusalsPerHalfHour}'
+      )::integer ELSE 100 END
       AND ids[1] >= $2::uuid
       AND NOT EXISTS (
         SELECT
@@ -57,7 +61,14 @@ SELECT
           AND user_id = asked.user_id
           AND extract(epoch FROM last_used_at) * 1000 > (
             'x' || translate(
-              left((ids[coalesce((policy #>> '{userLimits,refusalsPerHalfHour}')::integer, 100)])::text, 13),
+              left(
+                (
+                  ids[CASE WHEN policy #>> '{userLimits,refusalsPerHalfHour}' ~ '^[0-9]{1,9}$' THEN (
+                    policy #>> '{userLimits,refusalsPerHalfHour}'
+                  )::integer ELSE 100 END]
+                )::text,
+                13
+              ),
               '-',
               ''
             )

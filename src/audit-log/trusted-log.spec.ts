@@ -56,6 +56,7 @@ const ALTERATIONS: [what: string, sql: string, starting: string | undefined, run
     'log-altered',
     'log-altered',
   ],
+  ['the time is none', editSql(`created_at = 'infinity'`), 'log-altered', 'log-altered'],
   ['the size is another', editSql('size = size + 1'), 'log-truncated', 'log-truncated'],
   ['the checkpoint is gone', `DELETE FROM audit_checkpoint WHERE size = ${LATEST}`, 'log-altered', 'log-truncated'],
   ['every checkpoint is gone', 'DELETE FROM audit_checkpoint', 'log-truncated', 'log-truncated'],

@@ -76,7 +76,10 @@ export class TrustedLog {
     if (checkpoint && checkpoint.size >= (this.newest?.size ?? 0)) this.newest = checkpoint;
   }
 
-  private demandSigned({ note, size, root, frontier }: AuditCheckpointEntity): void {
+  private demandSigned({ note, size, root, frontier, createdAt }: AuditCheckpointEntity): void {
+    // SQL may have set `infinity`, which `pg` reads as a number.
+    const hasTime = (createdAt as unknown) instanceof Date && !Number.isNaN(createdAt.getTime());
+    demand(hasTime, `the checkpoint of ${String(size)} leaves has no time`);
     const foreign = describeForeign(this.keys, note);
     if (foreign !== undefined) throw new LogFault('log-altered', foreign);
     try {

@@ -28,13 +28,8 @@ import { ASYNCHRONOUS } from '../database/named-statement.js';
 import { createRowsStatement, rowsSql, toByteaText } from '../database/rows-statement.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { userLimitSql } from '../relying-parties/relying-party.repository.js';
+import type { ReadDescriptor } from './descriptors.js';
 import { blockingRefusalSql, getCountedIdEnd, getFirstRefusalIds } from './user-limits.repository.js';
-
-export interface Descriptor {
-  /** Lower-case hexadecimal credential id. */
-  readonly id: string;
-  readonly transports: string[];
-}
 
 /** SQL: the order of a user's list. Decoys have it, too. */
 export const LAST_USED_FIRST = `coalesce(last_used_at, created_at) DESC, id DESC`;
@@ -64,7 +59,7 @@ interface ReadForAuthentication {
   /** The user's pseudonym in the audit log. */
   readonly audit_uid: string | null;
   readonly user_seal: Buffer | null;
-  readonly descriptors: Descriptor[] | null;
+  readonly descriptors: ReadDescriptor[] | null;
   /** Id of the last of the refusals that block the user; null: the user is not blocked. */
   readonly refusal_in_the_way: string | null;
 }
@@ -104,7 +99,7 @@ interface ReadForRegistration {
   readonly audit_uid: string;
   readonly user_seal: Buffer | null;
   /** The user's passkeys that are not revoked. */
-  readonly descriptors: Descriptor[] | null;
+  readonly descriptors: ReadDescriptor[] | null;
 }
 
 /**

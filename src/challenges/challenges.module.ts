@@ -3,8 +3,9 @@
  *
  *  1. challenges.service.ts takes the request, demands that the caller identified the user before a registration
  *     (identity-proof.ts), and makes the options of src/webauthn/options.ts.
- *  2. challenge.repository.ts reads what the options need. user-limiter.ts refuses a challenge over a limit of the user
- *     (challenge-pace.ts, and user-limits.repository.ts, which has the rules).
+ *  2. challenge.repository.ts reads what the options need, and descriptors.ts makes the list of passkeys from that.
+ *     user-limiter.ts refuses a challenge over a limit of the user (challenge-pace.ts, and user-limits.repository.ts, which
+ *     has the rules).
  *  3. challenge-seal.ts seals the challenge. The caller gets it and sends it back with the answer, so nothing is stored.
  *     challenge-counts.ts reports once a minute how many were issued.
  *  4. A user without passkeys is shown decoys (decoy.ts), whose shapes are those of real lists (decoy-shapes.ts).

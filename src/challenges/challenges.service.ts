@@ -15,7 +15,7 @@ import { makeUuidv7, takeRandomBytes } from '../config/random.js';
 import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { deriveStandIn } from '../audit/pseudonyms.js';
 import { ChallengeCounts } from './challenge-counts.js';
-import { ChallengeRepository, type Descriptor } from './challenge.repository.js';
+import { ChallengeRepository } from './challenge.repository.js';
 import { type Challenge, CHALLENGE_BYTES, getCeremony, getPolicyPurpose, USER_HANDLE_BYTES } from './challenge.js';
 import { ChallengeSeal } from './challenge-seal.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -32,7 +32,8 @@ import {
 import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
-import { makeDecoyDescriptors, sortTransports } from './decoy.js';
+import { makeDecoyDescriptors } from './decoy.js';
+import { makeDescriptors, type ReadDescriptor } from './descriptors.js';
 import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
 import { demandIdentityProof } from './identity-proof.js';
@@ -89,8 +90,8 @@ export class ChallengesService {
     });
     const party = await this.copies.getSealed(rpId, read.party_seal);
     const policy = applyPurpose(party.policy, purpose);
-    const exclude = (read.descriptors ?? []).map(toDescriptor);
-    await this.demandPolicy(context, request, policy, exclude.length, now);
+    const descriptors = read.descriptors ?? [];
+    await this.demandPolicy(context, request, policy, descriptors.length, now);
     const asked = { rpId, userId: user.id, uid, ceremony: 'registration', policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay: null });
     const { challenge, ...issued } = this.issue(context, {
@@ -105,7 +106,7 @@ export class ChallengesService {
       rp: { id: rpId, name: party.name },
       challenge,
       policy,
-      exclude,
+      exclude: makeDescriptors(descriptors),
       attachment,
       hints,
       conditional,
@@ -163,7 +164,7 @@ export class ChallengesService {
     const asked = { rpId, userId, uid, ceremony: getCeremony(terms), policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
     const held = isUser && !user ? [] : (read.descriptors ?? []);
-    const known = (await this.selectAdmitted(context, { rpId, userId }, policy.admission, held)).map(toDescriptor);
+    const known = makeDescriptors(await this.selectAdmitted(context, { rpId, userId }, policy.admission, held));
     const decoys = await this.makeDecoys(rpId, userId, policy.admission);
     return { policy, allow: known.length > 0 ? known : decoys };
   }
@@ -173,8 +174,8 @@ export class ChallengesService {
     context: AuthorizedContext,
     { rpId, userId }: { readonly rpId: string; readonly userId: string },
     admission: Admission,
-    held: Descriptor[],
-  ): Promise<Descriptor[]> {
+    held: ReadDescriptor[],
+  ): Promise<ReadDescriptor[]> {
     if (admitsAll(admission)) return held;
     const passkeys = await this.enrolled.listPasskeys(context, rpId, userId);
     const admitted = passkeys.filter((passkey) => isAdmitted(admission, passkey));
@@ -296,12 +297,4 @@ export function demandCredentialCapacity(credentials: number, maxCredentialsPerU
     detail: `the user has ${String(credentials)} passkeys; the policy allows ${String(max)}`,
     advice: 'Let the user choose a passkey to revoke. Or raise the policy’s maxCredentialsPerUser, to at most 64.',
   });
-}
-
-function toDescriptor({ id, transports }: Descriptor): PublicKeyCredentialDescriptorJSON {
-  return {
-    type: 'public-key',
-    id: Buffer.from(id, 'hex').toString('base64url'),
-    transports: sortTransports(transports),
-  };
 }

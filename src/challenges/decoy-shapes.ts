@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { MAX_CREDENTIALS_PER_USER } from '../relying-parties/relying-party-policy.js';
 import { createListShape, type ListShape } from './decoy.js';
+import { isCredentialIdLength, selectTransports, sortTransports } from './descriptors.js';
 import { UserHandleRepository } from './user-handle.repository.js';
 
 const KEPT_MS = 600_000;
@@ -45,8 +46,18 @@ export class DecoyShapes {
   private async query(rpId: string): Promise<readonly ListShape[]> {
     const readAt = this.clock.now().getTime();
     const rows = await this.users.countListShapes(rpId);
-    const shapes = rows.map(({ list, users }) => createListShape(list.slice(0, MAX_CREDENTIALS_PER_USER), users));
+    const shapes = rows
+      .map(({ list, users }) => createListShape(toShown(list), users))
+      .filter(({ list }) => list.length > 0);
     this.held.set(rpId, { shapes, readAt });
     return shapes;
   }
+}
+
+/** Shortens and cleans a list as `makeDescriptors` does, so that a row that SQL changed gives the decoys nothing of its own. */
+function toShown(list: ListShape['list']): ListShape['list'] {
+  return list
+    .slice(0, MAX_CREDENTIALS_PER_USER)
+    .filter(({ bytes }) => isCredentialIdLength(bytes))
+    .map((shape) => ({ ...shape, transports: sortTransports(selectTransports(shape.transports)) }));
 }

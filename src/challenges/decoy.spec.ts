@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import type { Admission } from '../relying-parties/purposes.js';
-import { createListShape, makeDecoyDescriptors, type ListShape, sortTransports } from './decoy.js';
+import { createListShape, makeDecoyDescriptors, type ListShape } from './decoy.js';
+import { sortTransports } from './descriptors.js';
 
 const KEY = randomBytes(32);
 const ALL: Admission = { backup: 'any', attestation: 'any' };

@@ -23,11 +23,6 @@ export function createListShape(list: readonly DescriptorShape[], users: number)
   return { list, users, salt: hash('sha256', JSON.stringify(list), 'buffer').readUInt32BE() };
 }
 
-/** Sorts transports as browsers do (WebAuthn L3 §5.2.1.1). Real descriptors and decoys both use it. */
-export function sortTransports(transports: readonly string[]): string[] {
-  return [...transports].sort();
-}
-
 /** Lists of one passkey as large providers make it, for a relying party where no user has a passkey yet. */
 const USUAL: readonly ListShape[] = [16, 20, 32].map((bytes) =>
   createListShape([{ bytes, transports: ['hybrid', 'internal'], backupEligible: true, trusted: false }], 1),

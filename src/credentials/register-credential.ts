@@ -16,6 +16,7 @@ import {
   getPolicyPurpose,
   type RegistrationTerms,
 } from '../challenges/challenge.js';
+import { selectTransports } from '../challenges/descriptors.js';
 import { demandCredentialCapacity, getCredentialCapacity } from '../challenges/challenges.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { makeUuidv7 } from '../config/random.js';
@@ -145,7 +146,7 @@ export class RegisterCredential {
       statusReason: null,
       statusChangedAt: now,
       attachment: readAttachment(response),
-      transports: selectTransports(response),
+      transports: selectTransports(response.response.transports),
       discoverable: readDiscoverable(response),
       attestationFormat: attestation.format,
       attestationTrust: attestation.trust,
@@ -266,16 +267,6 @@ function readAttachment({ authenticatorAttachment }: RegistrationResponseDto): s
 function readDiscoverable({ clientExtensionResults }: RegistrationResponseDto): boolean | null {
   const credProps = (clientExtensionResults?.credProps ?? {}) as { rk?: unknown };
   return typeof credProps.rk === 'boolean' ? credProps.rk : null;
-}
-
-/** Matches all values that clients send today, such as `hybrid` or `smart-card`, and leaves room for longer ones. */
-const TRANSPORT = /^[\x21-\x7e]{1,32}$/;
-const MAX_TRANSPORTS = 16;
-
-/** Keeps unknown values too, because a later client may know them (WebAuthn L3 §5.2.1). */
-function selectTransports({ response: { transports } }: RegistrationResponseDto): string[] {
-  const kept = new Set((transports ?? []).filter((transport) => TRANSPORT.test(transport)));
-  return [...kept].slice(0, MAX_TRANSPORTS);
 }
 
 function toRejection({ reason, detail }: { reason: Reason; detail: string }): Problem {

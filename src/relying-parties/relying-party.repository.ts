@@ -36,7 +36,11 @@ export async function storeRelyingParty(manager: EntityManager, party: RelyingPa
     .execute();
 }
 
-/** SQL: a limit of the relying party. A policy that was stored before there were limits has the default. */
+/**
+ * SQL: a limit of the relying party. A policy that was stored before there were limits has the default, and so has one whose
+ * limit SQL made no integer: that a row was changed is found after the statement, which must not fail for all its rows.
+ */
 export function userLimitSql(name: keyof RelyingPartyPolicy['userLimits']): string {
-  return `coalesce((policy #>> '{userLimits,${name}}')::integer, ${String(DEFAULT_POLICY.userLimits[name])})`;
+  const limit = `policy #>> '{userLimits,${name}}'`;
+  return `CASE WHEN ${limit} ~ '^[0-9]{1,9}$' THEN (${limit})::integer ELSE ${String(DEFAULT_POLICY.userLimits[name])} END`;
 }

@@ -30,10 +30,16 @@ export class CredentialResponse {
     return {
       ...shown,
       credentialId: credentialId.toString('base64url'),
+      lastUsedAt: hasForm(shown.lastUsedAt) ? shown.lastUsedAt : null,
       authenticator,
       attestation: { format: attestationFormat, trust: attestationTrust },
     };
   }
+}
+
+/** RFC 3339: the years 0000 to 9999. The seal does not cover the time, so SQL may have set any other, or `infinity`. */
+function hasForm(time: unknown): boolean {
+  return time instanceof Date && time.getUTCFullYear() >= 0 && time.getUTCFullYear() <= 9_999;
 }
 
 export interface VerifiedResponse {
