@@ -295,14 +295,18 @@ const NOT_UNIQUE = '23505';
 
 /** True if another statement stored a credential with the same credential id while this one ran. */
 function isTakenMeanwhile(error: unknown): boolean {
-  const { code, table } = error as { code?: unknown; table?: unknown };
-  return code === NOT_UNIQUE && table === 'credential';
+  return isAbout('credential', NOT_UNIQUE, error);
 }
 
 /** SQLSTATE check_violation, which PostgreSQL reports for a row that belongs to no partition. */
 const NO_PARTITION = '23514';
 
 function isWithoutPeriod(error: unknown): boolean {
-  const { code, table } = error as { code?: unknown; table?: unknown };
-  return code === NO_PARTITION && table === 'spent_challenge';
+  return isAbout('spent_challenge', NO_PARTITION, error);
+}
+
+/** A coordinator of Citus passes on the message of a worker, which has the name of the table, and not the table. */
+function isAbout(name: string, sqlState: string, error: unknown): boolean {
+  const { code, table, message } = error as Readonly<Record<string, unknown>>;
+  return code === sqlState && (table === undefined ? String(message).includes(`"${name}_`) : table === name);
 }
