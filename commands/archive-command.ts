@@ -5,7 +5,7 @@ import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { type Arguments, drawBar, EXIT, type Program, ProgressLine, UsageError } from './command-line.js';
 import { describeLogin, readLogin } from './database-login.js';
 import { describeProgramFailure } from '../src/database/connection-failure.js';
-import { DatabaseUnreachableError } from '../src/http/database-unavailable.js';
+import { DatabaseUnreachableError, findSqlState } from '../src/http/database-unavailable.js';
 import { ArchiveError } from './audit-archive/closed-partitions.js';
 import type { ArchivedMonth, ArchiveRequest } from './audit-archive/log-archiver.js';
 
@@ -110,7 +110,7 @@ const FILE_ERRORS: Readonly<Record<string, string>> = {
  */
 export function describeFailure(error: unknown): string {
   if (error instanceof ArchiveError) return error.message;
-  if (error instanceof DatabaseUnreachableError) return describeProgramFailure(error);
+  if (error instanceof DatabaseUnreachableError || findSqlState(error)) return describeProgramFailure(error);
   const { code = '', path, syscall = '', message, stack } = error as NodeJS.ErrnoException;
   const told = FILE_ERRORS[code];
   if (told !== undefined) return `${path ?? 'The archive'}: ${syscall} failed, ${told}.`;

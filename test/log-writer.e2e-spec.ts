@@ -42,6 +42,22 @@ describe('a service whose log has a writer of its own', () => {
   });
 });
 
+describe('a service whose log has a writer of its own, but not its login', () => {
+  it('says in readiness which setting is missing', async () => {
+    const without = await TestService.start();
+    await runRoleScript('sequencer.sql', without.database.migratorUrl, named);
+    await (await without.relyingParty('login.example.com')).requestRegistration('ada');
+    const scheduler = without.running.app.get(CheckpointScheduler, { strict: false });
+    await scheduler.tick();
+    const { cause, failures } = scheduler.getState();
+    await without.stop();
+    expect(failures).toEqual(['sequencer-failed']);
+    expect(cause?.error).toMatch(
+      /^permission denied for table audit_\w+: set PASSKEY_AUDIT_DATABASE_URL if sequencer.sql has run, or run grants.sql$/,
+    );
+  });
+});
+
 describe('a start', () => {
   it('ends with a sentence when the writer of the log cannot log in, which quotes no password', async () => {
     const url = Object.assign(new URL(database.sequencerUrl), { password: 'wrong-s3cret' }).href;

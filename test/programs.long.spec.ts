@@ -13,7 +13,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['audit:report', ['key', 'checkpoints', 'from', 'to', 'html']],
   ['audit:verify', ['key', 'proof', 'since', 'consistency', 'checkpoints', 'retained-since']],
   ['inventory', ['json']],
-  ['migration:run', ['grants', 'sequencer']],
+  ['migration:run', ['grants', 'sequencer', 'show', 'revert']],
   ['migration:distribute', []],
   ['reconcile', ['export', 'key', 'json']],
   ['revocations', ['export', 'key', 'url', 'cert', 'cert-key', 'ca', 'dry-run']],

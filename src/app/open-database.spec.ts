@@ -31,6 +31,21 @@ describe('the service’s role', () => {
     await expect(openAndStop(production, database.url)).resolves.toBeUndefined();
   });
 
+  it.each([
+    ['INSERT on audit_event', 'INSERT ON audit_event'],
+    ['DELETE on credential', 'DELETE ON credential'],
+    ['UPDATE on approval', 'UPDATE (status, decided_by, decided_at, reason, mac) ON approval'],
+  ])('names the first privilege that it lacks: %s', async (missing, privilege) => {
+    const role = new URL(database.url).username;
+    await runAsOwner(`REVOKE ${privilege} FROM ${role}`);
+    await expect(openAndStop(true, database.url)).rejects.toThrow(
+      new ConfigError([
+        `The role ${role} lacks ${missing}: run the grants as its migrator: npm run migration:run -- --grants`,
+      ]),
+    );
+    await runAsOwner(`GRANT ${privilege} TO ${role}`);
+  });
+
   it('does not migrate', async () => {
     await runAsOwner('DELETE FROM schema_migration');
     await expect(openAndStop(false, database.url)).rejects.toThrow(

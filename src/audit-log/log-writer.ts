@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import { type Config, ConfigError } from '../config/config.js';
 import { describeConnectionFailure } from '../database/connection-failure.js';
 import { createDataSourceOptions } from '../database/data-source.js';
+import { findSqlState } from '../http/database-unavailable.js';
 
 type Settings = Pick<Config, 'auditDatabaseUrl' | 'auditDatabasePasswordFile' | 'workers'>;
 
@@ -31,13 +32,24 @@ export class LogWriter implements OnApplicationShutdown {
   }
 
   get transaction(): DataSource['transaction'] {
-    return this.dataSource.transaction.bind(this.dataSource);
+    const run = this.dataSource.transaction.bind(this.dataSource) as (...given: unknown[]) => Promise<never>;
+    return this.isOwn ? run : (...given: unknown[]) => run(...given).catch(explainMissingRight);
   }
 
   /** Nest calls it when no turn runs any more. */
   async onApplicationShutdown(): Promise<void> {
     if (this.isOwn) await this.dataSource.destroy();
   }
+}
+
+/** SQLSTATE insufficient_privilege */
+const MISSING_RIGHT = '42501';
+
+/** After sequencer.sql the service's own login may no longer write the log. */
+function explainMissingRight(error: unknown): never {
+  if (findSqlState(error) !== MISSING_RIGHT) throw error;
+  const message = `${(error as Error).message}: set PASSKEY_AUDIT_DATABASE_URL if sequencer.sql has run, or run grants.sql`;
+  throw Object.assign(new Error(message, { cause: error }), { code: MISSING_RIGHT });
 }
 
 /** Warns if the login of its own keeps nobody out. */

@@ -224,6 +224,20 @@ describe('an event that is recorded later', () => {
     await service.beforeApplicationShutdown();
   });
 
+  it('is recorded when it can be sealed again, if that failed once', async () => {
+    const seals = makeSeals();
+    let calls = 0;
+    const seal = (...given: Parameters<typeof seals.seal>): Buffer => {
+      if ((calls += 1) === 2) throw new Error('the key is away');
+      return seals.seal(...given);
+    };
+    const failing = Object.assign(Object.create(seals) as typeof seals, { seal });
+    const service = new AuditService(database.dataSource, { now: () => NOW }, metrics, TEST_KEYS, failing);
+    service.recordEventually(READ);
+    await until(async () => (await findEvents()).length === 1);
+    await service.beforeApplicationShutdown();
+  });
+
   it('has the MAC of a key that counts when it is written, if the first one is retired while it waits', async () => {
     const keys = makeSealKeys(1, 2);
     const retired = new Set<string>();

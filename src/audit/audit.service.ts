@@ -98,6 +98,8 @@ export class AuditService implements BeforeApplicationShutdown {
   }
 
   private async writeWaiting(): Promise<void> {
+    // A failure must not end it before `writing` has it.
+    await Promise.resolve();
     try {
       for (let row = this.waiting[0]; row; row = this.waiting[0]) {
         // The key that sealed it when it happened may be retired by now.

@@ -1,7 +1,8 @@
 import { DatabaseUnreachableError, findSqlState, isDatabaseUnavailable } from '../http/database-unavailable.js';
 import { describeSqlState } from '../http/sql-states.js';
 
-const UNKNOWN_AUTHORITY = 'its certificate is not from an authority that sslrootcert names';
+const UNKNOWN_AUTHORITY =
+  'its certificate is not from a known authority: name the file of its authority in sslrootcert';
 const NOT_PEM = 'sslrootcert, sslcert or sslkey is not a PEM file that can be used';
 
 /** What the codes of Node.js mean for an operator. */

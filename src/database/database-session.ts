@@ -24,6 +24,7 @@ export const READ_ONLY = '25006';
  * (feature_not_supported: cached plan must not change result type); a failed transaction was not ended.
  */
 const SPOILING = ['26000', '0A000', '25P02'];
+const OLDEST_MAJOR = 15;
 /** PostgreSQL reports these at the start of a session and when they change. `on` means that it takes no writes. */
 const READ_ONLY_PARAMETERS = ['in_hot_standby', 'default_transaction_read_only'];
 const MAX_PASSWORD_BYTES = 4_096;
@@ -43,6 +44,8 @@ export class DatabaseSession extends pg.Client {
   private readonly servers: DatabaseServers;
   private readonly place: Place;
   private readonly readOnlyBy = new Set<string>();
+  /** Such as `14.19 (Debian 14.19-1)`; PostgreSQL and poolers report it at the start of a session. */
+  private serverVersion = '';
 
   constructor(settings: SessionSettings) {
     const servers = settings.servers ?? new DatabaseServers(1);
@@ -57,7 +60,7 @@ export class DatabaseSession extends pg.Client {
     if (passwordFile !== undefined) Object.assign(this, { password: () => readPassword(passwordFile) });
     this.on('error', () => undefined);
     this.noticeFailures();
-    this.noticeReadOnly();
+    this.noticeParameters();
   }
 
   /** False when a pool must not lend the session again. */
@@ -96,7 +99,9 @@ export class DatabaseSession extends pg.Client {
   /** Finds the reason why a new session is of no use. */
   private async findFault(): Promise<Error | null> {
     let fault: Error | undefined;
-    if (this.settings.writes && this.readOnlyBy.size > 0) fault = createReadOnlyError();
+    const major = Number.parseInt(this.serverVersion, 10);
+    if (major < OLDEST_MAJOR) fault = createOldError(major);
+    else if (this.settings.writes && this.readOnlyBy.size > 0) fault = createReadOnlyError();
     else if (this.settings.direct) fault = await this.findPooler();
     if (fault) void this.end();
     return fault ?? null;
@@ -147,8 +152,9 @@ export class DatabaseSession extends pg.Client {
     Object.assign(this, { query: queryAndNotice });
   }
 
-  private noticeReadOnly(): void {
+  private noticeParameters(): void {
     this.connection.on('parameterStatus', ({ parameterName: name, parameterValue: value }: ParameterStatus) => {
+      if (name === 'server_version') this.serverVersion = value;
       if (!READ_ONLY_PARAMETERS.includes(name)) return;
       if (value === 'on') this.readOnlyBy.add(name);
       else this.readOnlyBy.delete(name);
@@ -164,6 +170,10 @@ export class DatabaseSession extends pg.Client {
 interface ParameterStatus {
   readonly parameterName: string;
   readonly parameterValue: string;
+}
+
+function createOldError(major: number): Error {
+  return new Error(`it is PostgreSQL ${String(major)}, and the service needs ${String(OLDEST_MAJOR)} or later`);
 }
 
 function createReadOnlyError(): Error {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RoleSessions } from '../../test/support/role-sessions.js';
 import { readTestRoles } from '../../test/support/test-roles.js';
 import { runRoleScript } from './role-scripts.js';
+import { SERVICE_PRIVILEGES } from './service-privileges.js';
 
 const ALL = 'SELECT INSERT UPDATE DELETE TRUNCATE';
 
@@ -91,6 +92,29 @@ describe('the tables', () => {
       expect(may.join(' ')).toBe(privileges);
     },
   );
+
+  it('give the service what a start demands, and the writer of the log the rest', async () => {
+    const held = await roles.query<{ table: string; privileges: string }>(
+      'owner',
+      `SELECT relname AS table, string_agg(privilege, ' ' ORDER BY n) AS privileges
+         FROM pg_class c, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) WITH ORDINALITY AS known (privilege, n)
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+          AND CASE privilege WHEN 'DELETE' THEN has_table_privilege('passkey_manager', c.oid, 'DELETE')
+                             ELSE has_any_column_privilege('passkey_manager', c.oid, privilege) END
+        GROUP BY relname`,
+    );
+    const ofWriter: Record<string, string> = {
+      audit_leaf: 'SELECT INSERT',
+      audit_node: 'SELECT INSERT',
+      audit_checkpoint: 'SELECT INSERT',
+      audit_pending: 'SELECT INSERT DELETE',
+      audit_turn: 'SELECT UPDATE',
+    };
+    expect(Object.fromEntries(held.map(({ table, privileges }) => [table, privileges]))).toEqual({
+      ...SERVICE_PRIVILEGES,
+      ...ofWriter,
+    });
+  });
 
   it('belong to the migrator, like everything else in the schema', async () => {
     const owners = await roles.names(`SELECT DISTINCT relowner::regrole::text AS name FROM pg_class

@@ -4,10 +4,7 @@ import { SESSION_PARAMETERS } from './data-source.js';
 import type { DatabaseSession } from './database-session.js';
 import { type NamedStatement, nameStatement } from './named-statement.js';
 
-const OLDEST = 15;
-
 interface Facts {
-  readonly version: number;
   readonly role: string;
   readonly pid: number;
   readonly settings: Readonly<Record<string, string>>;
@@ -18,16 +15,9 @@ const PREPARED: NamedStatement<{ pid: number }> = nameStatement('start_check', '
 /** A pooler lends its last server first, so the second session has the one that prepared the statement, if not the first. */
 const BLOCKERS = 3;
 
-/** @throws ConfigError if the server is too old */
-export function demandVersion(version: number): void {
-  const major = Math.floor(version / 10_000);
-  if (major >= OLDEST) return;
-  throw new ConfigError([`The database is PostgreSQL ${String(major)}; the service needs ${String(OLDEST)} or later`]);
-}
-
 /**
- * Checks at a start that the server is recent enough, and that a pooler, if one is in between, keeps what the service relies on:
- * prepared statements across transactions, and the parameters of the session.
+ * Checks at a start that a pooler, if one is in between, keeps what the service relies on: prepared statements across
+ * transactions, and the parameters of the session.
  *
  * @param setting names the URL of the login in the message
  * @throws ConfigError
@@ -35,8 +25,7 @@ export function demandVersion(version: number): void {
 export async function checkSessions(pool: pg.Pool, setting: string): Promise<void> {
   const session = await pool.connect();
   try {
-    const { version, role, pid, settings } = await readFacts(session);
-    demandVersion(version);
+    const { role, pid, settings } = await readFacts(session);
     if (pid === (session as unknown as DatabaseSession).serverPid) return;
     const wrong = Object.entries(SESSION_PARAMETERS).flatMap(([name, value]) =>
       settings[name] === value ? [] : [name],
@@ -58,7 +47,7 @@ export async function checkSessions(pool: pg.Pool, setting: string): Promise<voi
 
 async function readFacts(session: pg.ClientBase): Promise<Facts> {
   const { rows } = await session.query<Facts>(
-    `SELECT current_setting('server_version_num')::int AS version, current_user AS role, pg_backend_pid() AS pid,
+    `SELECT current_user AS role, pg_backend_pid() AS pid,
             (SELECT json_object_agg(name, setting) FROM pg_settings WHERE name = ANY ($1)) AS settings`,
     [Object.keys(SESSION_PARAMETERS)],
   );

@@ -124,7 +124,7 @@ await describe('A server with a certificate', async () => {
       [
         'if the authority is unknown',
         () => makeUrl(`?sslmode=verify-full&sslrootcert=${other.certificate}`),
-        /not from an authority that sslrootcert names/,
+        /not from a known authority: name the file of its authority in sslrootcert/,
       ],
       [
         'if the name is another',

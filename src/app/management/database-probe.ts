@@ -105,8 +105,8 @@ export class DatabaseProbe implements OnApplicationShutdown {
   }
 
   private async tryRecord(session: pg.PoolClient): Promise<(Error & { code?: string }) | undefined> {
-    const row = this.audit.createRow(null, { type: 'service.start', outcome: 'success' });
     try {
+      const row = this.audit.createRow(null, { type: 'service.start', outcome: 'success' });
       await session.query('BEGIN');
       await session.query(INSERT_EVENT.text, [...row.values]);
       await session.query('ROLLBACK');
