@@ -29,7 +29,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['demo', []],
   ['drill', ['binaries']],
   ['failover', []],
-  ['fuzz', []],
+  ['fuzz', ['section']],
   ['large-log', []],
   ['names', []],
   ['races', ['answers', 'at-once']],

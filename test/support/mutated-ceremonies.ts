@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type fc from 'fast-check';
 import { ALGORITHMS } from '../../src/webauthn/cose.js';
 import { ATTESTATION_FORMATS } from '../../src/webauthn/attestation-statement.js';
 import { type Reason, Refusal, refuseUnless } from '../../src/webauthn/refusal.js';
@@ -13,7 +14,7 @@ import type { CreationInterference } from './authenticator/interference.js';
 import { type AlgorithmName, generateKey } from './authenticator/keys.js';
 import type { Model } from './authenticator/model.js';
 import { Tpm } from './authenticator/tpm.js';
-import { mutate, type MutatedMember } from './mutations.js';
+import { mutate, mutations } from './mutations.js';
 
 const RP_ID = 'login.example.com';
 const ORIGIN = 'https://login.example.com';
@@ -26,7 +27,10 @@ const COMMON = {
   allowBackupGrowth: false,
 };
 
-/** A reason of the closed list, `ACCEPTED`, `FAILED` for any other error, or `unchanged` if the mutations change no byte. */
+/**
+ * A reason of the closed list; `ACCEPTED`; `FAILED` for any other error, and for a refusal of what must be accepted;
+ * `unchanged` if the changes change nothing that counts.
+ */
 export type Outcome = Reason | 'ACCEPTED' | 'FAILED' | 'unchanged';
 
 /** An honest ceremony that a test can answer repeatedly, each time with a change. */
@@ -34,10 +38,16 @@ export interface Target {
   readonly name: string;
   /** Answers without a change, which the service must accept. */
   honest(): Promise<Outcome>;
-  attack(changes: readonly MutatedMember[]): Promise<Outcome>;
+  readonly attacks: fc.Arbitrary<Attack>;
 }
 
-async function observeOutcome(verify: () => unknown): Promise<Outcome> {
+export interface Attack {
+  /** What a report shows of the attack. */
+  readonly changes: unknown;
+  run(): Promise<Outcome>;
+}
+
+export async function observeOutcome(verify: () => unknown): Promise<Outcome> {
   try {
     await verify();
     return 'ACCEPTED';
@@ -89,14 +99,17 @@ function createRegistrationTarget(name: string, profile: RegistrationProfile): T
       observeOutcome(() => {
         verify(honest);
       }),
-    attack: async (changes) => {
-      const mutated = mutate(honest, other, changes);
-      if (!mutated || (profile.countsUnsigned && serializeWithoutCounts(mutated) === serializeWithoutCounts(honest)))
-        return 'unchanged';
-      return observeOutcome(() => {
-        verify(mutated);
-      });
-    },
+    attacks: mutations.map((changes) => ({
+      changes,
+      run: async () => {
+        const mutated = mutate(honest, other, changes);
+        if (!mutated || (profile.countsUnsigned && serializeWithoutCounts(mutated) === serializeWithoutCounts(honest)))
+          return 'unchanged';
+        return observeOutcome(() => {
+          verify(mutated);
+        });
+      },
+    })),
   };
 }
 
@@ -126,10 +139,13 @@ function createAuthenticationTarget(algorithm: AlgorithmName): Target {
   return {
     name: `authentication, ${algorithm}`,
     honest: () => observeOutcome(() => verifyAuthentication(honest, expected)),
-    attack: async (changes) => {
-      const mutated = mutate(honest, other, changes);
-      return mutated ? observeOutcome(() => verifyAuthentication(mutated, expected)) : 'unchanged';
-    },
+    attacks: mutations.map((changes) => ({
+      changes,
+      run: async () => {
+        const mutated = mutate(honest, other, changes);
+        return mutated ? observeOutcome(() => verifyAuthentication(mutated, expected)) : 'unchanged';
+      },
+    })),
   };
 }
 

@@ -64,7 +64,15 @@ export const mutations: fc.Arbitrary<MutatedMember[]> = fc.array(fc.record({ mem
 });
 
 /** The members of an answer that a ceremony verifies, as paths into its JSON. */
-const MEMBERS = ['id', 'rawId', 'clientDataJSON', 'attestationObject', 'authenticatorData', 'signature'];
+const MEMBERS = [
+  'id',
+  'rawId',
+  'clientDataJSON',
+  'attestationObject',
+  'authenticatorData',
+  'signature',
+  'browserBoundSignature',
+];
 
 type Answer = Record<string, unknown> & { response: Record<string, unknown> };
 
