@@ -9,6 +9,8 @@ import { Refusal } from './refusal.js';
 /** TPMT_PUBLIC (§12.2.4): the hash algorithm of the name, and the key. */
 export interface PublicArea {
   readonly nameAlg: number;
+  /** True if the TPM made the key and gives it to nobody. */
+  readonly isBound: boolean;
   readonly key: webcrypto.JsonWebKey;
 }
 
@@ -53,6 +55,11 @@ const CURVES: Readonly<Record<number, { crv: string; bytes: number }>> = {
   0x0004: { crv: 'P-384', bytes: 48 },
   0x0005: { crv: 'P-521', bytes: 66 },
 };
+/**
+ * TPMA_OBJECT (§8.3): fixedTPM, fixedParent and sensitiveDataOrigin. With all of them the TPM made the key, and gives it to no
+ * other TPM or parent.
+ */
+const BOUND = (1 << 1) | (1 << 4) | (1 << 5);
 /** The value of an exponent that is encoded as 0 (§12.2.3.5). */
 const DEFAULT_EXPONENT = 65_537;
 /** The length of clockInfo and firmwareVersion (§10.11.1). */
@@ -63,7 +70,7 @@ export function readPublicArea(bytes: Uint8Array): PublicArea {
   const reader = new TpmReader(bytes, 'pubArea');
   const type = reader.readUint16();
   const nameAlg = reader.readUint16();
-  reader.take(4); // objectAttributes
+  const attributes = reader.take(4).readUInt32BE();
   reader.readSized(); // authPolicy
   if (type !== ALG.rsa && type !== ALG.ecc)
     reader.refuse(`has the type ${toHex(type)}, not RSA (0x0001) or ECC (0x0023)`);
@@ -71,7 +78,7 @@ export function readPublicArea(bytes: Uint8Array): PublicArea {
   reader.skipDetails(SCHEME_BYTES, 'scheme');
   const key = type === ALG.rsa ? readRsaKey(reader) : readEccKey(reader);
   reader.end();
-  return { nameAlg, key };
+  return { nameAlg, isBound: (attributes & BOUND) === BOUND, key };
 }
 
 function readRsaKey(reader: TpmReader): webcrypto.JsonWebKey {

@@ -228,6 +228,21 @@ describe('WebAuthn L3 §8.3 TPM attestation', () => {
     it('accepts the exponent 65537 as it is, and as 0', () =>
       accepts(shaped({ exponent: 65_537 }, { key: generateKey('RS256') })));
     it.each([0x0c, 0x0d])('accepts the name algorithm %i', (nameAlg) => accepts(shaped({ nameAlg })));
+    it.each<[string, number]>([
+      ['fixedTPM', 1 << 1],
+      ['fixedParent', 1 << 4],
+      ['sensitiveDataOrigin', 1 << 5],
+    ])('accepts a key without %s (Part 2 §8.3), as untrusted, also where allowSha1Tpm is true', async (_, bit) => {
+      const unbound = shaped({ objectAttributes: 0x60472 & ~bit }, { by: windows, alg: RS1 });
+      expect(await ceremony({ ...unbound, expected: { allowSha1Tpm: true } })).toMatchObject({
+        trust: 'untrusted',
+        distrust: { code: 'unguarded' },
+      });
+    });
+    it('is stricter than the clause for the relying party: a key that may leave its TPM is not trusted', async () => {
+      expect(await ceremony(shaped({ objectAttributes: 0x60440 }))).toMatchObject({ trust: 'untrusted' });
+    });
+
     it('accepts a name made with SHA-1, as untrusted', async () => {
       expect(await ceremony(shaped({ nameAlg: 0x04 }))).toMatchObject({ distrust: { code: 'sha1' } });
     });

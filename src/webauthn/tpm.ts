@@ -28,10 +28,16 @@ const SHA1: Distrust = {
   detail: 'it rests on SHA-1, which the relying party’s policy does not allow: allowSha1Tpm is false',
 };
 
+const UNBOUND: Distrust = {
+  code: 'unguarded',
+  detail: 'its TPM may give the key away, or did not make it: fixedTPM, fixedParent or sensitiveDataOrigin is not set',
+};
+
 /**
- * Verifies TPM attestation, WebAuthn L3 §8.3.
+ * Verifies TPM attestation, WebAuthn L3 §8.3. It demands no attributes of the key, and the specification's own example has a key
+ * that may leave its TPM. So the attestation of such a key is true, but it proves no authenticator that keeps it.
  *
- * @returns SHA-1 as a reason not to trust it, which the relying party's policy may accept
+ * @returns a reason not to trust it. The relying party's policy may accept SHA-1
  * @throws Refusal attestation-invalid
  */
 export function verifyTpm(attestation: Attestation): Distrust | undefined {
@@ -39,7 +45,7 @@ export function verifyTpm(attestation: Attestation): Distrust | undefined {
   const leaf = certificates[0]!;
   refuseUnless(statement.get('ver') === '2.0', 'attestation-invalid', 'ver is not "2.0"');
   const [pubArea, certInfo] = [readBytes(attestation, 'pubArea'), readBytes(attestation, 'certInfo')];
-  const { nameAlg, key } = readPublicArea(pubArea);
+  const { nameAlg, isBound, key } = readPublicArea(pubArea);
   const same = importJwk(key)?.equals(importPublicKey(credential.key)) === true;
   refuseUnless(same, 'attestation-invalid', 'pubArea holds another key than the credential’s');
   const { extraData, name } = readCertifyInfo(certInfo);
@@ -59,6 +65,7 @@ export function verifyTpm(attestation: Attestation): Distrust | undefined {
   );
   demandTpmSignature(algorithm, leaf.publicKey, Buffer.from(certInfo), statement.get('sig'));
   demandAikCertificate(leaf, credential.aaguid);
+  if (!isBound) return UNBOUND;
   return algorithm.cose === RS1 || NAME_HASHES[nameAlg] === 'sha1' ? SHA1 : undefined;
 }
 
