@@ -20,6 +20,7 @@ import { TRUST_FILES } from './identity/listener-trust.js';
 import type { TrustMaterial } from './identity/trust-material.js';
 import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
+import { PaymentsModule } from './payments/payments.module.js';
 import { ReceiptsModule } from './receipts/receipts.module.js';
 import { ReconciliationModule } from './reconciliation/reconciliation.module.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
@@ -51,6 +52,7 @@ export interface WatchedSettings {
     ChallengesModule,
     CredentialsModule,
     ConfirmationsModule,
+    PaymentsModule,
     EnrolledModelsModule,
     KeyRotationModule,
     ReceiptsModule,

@@ -25,7 +25,7 @@ const DIGEST = hash(
 );
 
 type ConfirmationChallenge = AuthenticationChallenge & { digest: string };
-type Confirmation = Verification & { digest: string };
+type Confirmation = Verification & { digest: string; receipt?: string };
 
 let service: TestService;
 let login: Ceremonies<string>;
@@ -140,6 +140,14 @@ describe('POST /v1/confirmations', () => {
       ...{ verified: true, rpId: login.rpId, userId: user, purpose: 'transfer', digest: DIGEST, userVerified: true },
       ...{ risks: [], credential: { id: credential.id, lastUsedAt: confirmed.verifiedAt } },
     });
+  });
+
+  it('gives a receipt with the digest', async () => {
+    const issued = await begin({ purpose: 'transfer' });
+    const receiptFor = { receipt: { audience: 'https://shop.example' } };
+    const { receipt, auditId } = requireStatus(await confirm(issued.challengeId, answer(issued), receiptFor), 200);
+    const claims: unknown = JSON.parse(Buffer.from(receipt!.split('.')[1]!, 'base64url').toString());
+    expect(claims).toMatchObject({ jti: auditId, purpose: 'transfer', transaction_digest: DIGEST });
   });
 
   it('takes the same transaction in another order of its members', async () => {

@@ -157,7 +157,13 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/confirmations',
         holds: 'Has users confirm transactions with a passkey.',
         page: 'src/confirmations/confirmations.module.ts',
-        neighbours: ['src/challenges', 'src/credentials'],
+        neighbours: ['src/challenges', 'src/credentials', 'src/receipts'],
+      },
+      {
+        path: 'src/payments',
+        holds: 'Has users confirm payments on the pages of merchants (Secure Payment Confirmation).',
+        page: 'src/payments/payments.module.ts',
+        neighbours: ['src/challenges', 'src/credentials', 'src/receipts', 'src/relying-parties'],
       },
       {
         path: 'src/audit-log',

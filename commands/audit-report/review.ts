@@ -56,7 +56,8 @@ const SIGNS: ReadonlySet<string> = new Set([
   'reconciliation.finding',
 ]);
 const CEREMONIES: ReadonlySet<string> = new Set([
-  ...['credential.verify', 'confirmation.verify', 'credential.register', 'challenge.issue', 'challenge.limit'],
+  ...['credential.verify', 'confirmation.verify', 'payment.verify', 'credential.register'],
+  ...['challenge.issue', 'challenge.limit'],
 ]);
 const startSightings = (): Sightings => ({ count: 0, first: Infinity, last: -Infinity });
 

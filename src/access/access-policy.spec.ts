@@ -88,6 +88,7 @@ describe('an access policy', () => {
           'passkeys:manage',
           'passkeys:read',
           'passkeys:register',
+          'payments:confirm',
         ],
         'spiffe://passkey-manager.local/operator': [
           'passkeys:erase',

@@ -5,6 +5,7 @@ export const PERMISSIONS = [
   'passkeys:register',
   'passkeys:authenticate',
   'passkeys:confirm',
+  'payments:confirm',
   'passkeys:read',
   'passkeys:manage',
   'passkeys:erase',

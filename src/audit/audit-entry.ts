@@ -28,6 +28,7 @@ export const AUDIT_EVENTS = {
   'challenge.summary': [3, 3002, 6, 'Preauth'],
   'credential.verify': [3, 3002, 1, 'Logon'],
   'confirmation.verify': [3, 3002, 99, 'Confirm'],
+  'payment.verify': [3, 3002, 99, 'Confirm'],
   'credential.register': [3, 3001, 10, 'MFA Factor Enable'],
   'credential.revoke': [3, 3001, 11, 'MFA Factor Disable'],
   'credential.rename': [3, 3004, 3, 'Update'],

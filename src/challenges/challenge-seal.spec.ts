@@ -31,6 +31,7 @@ function makeChallenge(changed: Partial<Challenge> = {}): Challenge {
     expiresAt: new Date(issuedAt.getTime() + TTL_SECONDS * 1_000),
     registration: undefined,
     confirmation: undefined,
+    payment: undefined,
     ...changed,
   };
 }
@@ -42,6 +43,18 @@ const REGISTRATION = {
   attachment: undefined,
   identityProof: undefined,
 } as const;
+
+const PAYMENT = {
+  digest: randomBytes(32),
+  total: { currency: 'EUR', value: '12.50' },
+  payeeName: 'Shop',
+  payeeOrigin: undefined,
+  instrument: { displayName: 'Card', icon: randomBytes(32), iconMustBeShown: undefined, details: undefined },
+  paymentEntitiesLogos: [],
+  callerOrigins: ['https://shop.example'],
+  topOrigins: undefined,
+  offered: [],
+};
 
 const isOpenedBy = (opener: ChallengeSeal, token: string, as: AuthorizedContext = context): boolean => {
   try {
@@ -74,17 +87,33 @@ describe('a sealed challenge', () => {
       },
     ],
     ['for a confirmation', { userId: 'u-1', confirmation: { digest: randomBytes(32) } }],
+    ['for a payment', { userId: 'u-1', payment: PAYMENT }],
+    [
+      'for a payment with everything',
+      {
+        userId: 'u-1',
+        payment: {
+          ...PAYMENT,
+          payeeOrigin: 'https://shop.example',
+          instrument: { ...PAYMENT.instrument, iconMustBeShown: false, details: '••1234' },
+          paymentEntitiesLogos: [{ url: randomBytes(32), label: 'Bank' }],
+          topOrigins: ['https://top.example'],
+          offered: Array.from({ length: 64 }, () => randomBytes(16)),
+        },
+      },
+    ],
   ])('%s is the same when it is opened', (_case, changed) => {
     const challenge = makeChallenge(changed);
     expect(seal.open(context, seal.seal(challenge, spiffeId))).toEqual(challenge);
   });
 
-  it('says by its version if a replica of the version before, which knows no confirmations, may open it', () => {
+  it('says by its version if a replica of the version before, which knows neither confirmations nor payments, may open it', () => {
     const readVersion = (changed: Partial<Challenge>): number =>
       Buffer.from(seal.seal(makeChallenge(changed), spiffeId), 'base64url').readUInt8();
     expect(readVersion({})).toBe(1);
     expect(readVersion({ registration: REGISTRATION })).toBe(1);
     expect(readVersion({ userId: 'u-1', confirmation: { digest: randomBytes(32) } })).toBe(2);
+    expect(readVersion({ userId: 'u-1', payment: PAYMENT })).toBe(2);
   });
 
   it('is base64url that fits in the contract, also with the longest values of a request', () => {

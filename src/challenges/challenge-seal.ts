@@ -7,6 +7,7 @@ import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { type Ceremony, type Challenge, CHALLENGE_BYTES, getCeremony, USER_HANDLE_BYTES } from './challenge.js';
+import { fromSealedPayment, type SealedPayment, toSealedPayment } from './sealed-payment.js';
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
 /** The members of the encrypted JSON. Short, because a client carries them. */
@@ -23,6 +24,7 @@ interface Sealed {
   readonly f?: IdentityProofDto | undefined;
   /** The digest of the transaction, in base64url. */
   readonly d?: string | undefined;
+  readonly t?: SealedPayment | undefined;
 }
 
 /**
@@ -31,7 +33,7 @@ interface Sealed {
  */
 const KINDS: Readonly<Record<number, readonly Ceremony[]>> = {
   1: ['authentication', 'registration'],
-  2: ['confirmation'],
+  2: ['confirmation', 'payment'],
 };
 /** The version of a ceremony's token, and its kind in there. */
 const KIND_OF = new Map<Ceremony, readonly [version: number, kind: number]>(
@@ -148,7 +150,7 @@ function getAuthenticatedData(header: Buffer, spiffeId: string): Buffer {
 }
 
 /** Kind of the ceremony (1 byte) · id (16) · challenge (32) · user handle (32, in a registration) · JSON of the rest. */
-function encode({ id, challenge, registration, confirmation, ...rest }: Challenge, kind: number): Buffer {
+function encode({ id, challenge, registration, confirmation, payment, ...rest }: Challenge, kind: number): Buffer {
   const sealed: Sealed = {
     r: rest.rpId,
     u: rest.userId,
@@ -160,6 +162,7 @@ function encode({ id, challenge, registration, confirmation, ...rest }: Challeng
     a: registration?.attachment,
     f: registration?.identityProof,
     d: confirmation?.digest.toString('base64url'),
+    t: payment && toSealedPayment(payment),
   };
   const handle = registration?.handle ?? Buffer.alloc(0);
   return Buffer.concat([Buffer.of(kind), parseUuid(id), challenge, handle, Buffer.from(JSON.stringify(sealed))]);
@@ -190,5 +193,6 @@ function decode(opened: Buffer, kinds: readonly Ceremony[]): Challenge | undefin
           }
         : undefined,
     confirmation: ceremony === 'confirmation' ? { digest: Buffer.from(sealed.d!, 'base64url') } : undefined,
+    payment: ceremony === 'payment' ? fromSealedPayment(sealed.t!) : undefined,
   };
 }

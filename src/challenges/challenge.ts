@@ -1,14 +1,18 @@
+import { hash } from 'node:crypto';
+import type { ExpectedPayment } from '../webauthn/payment-data.js';
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
 /** Random bytes of a challenge, at least 16 (WebAuthn L3 §13.4.3), and of a user handle, at most 64 (§5.4.3). */
 export const CHALLENGE_BYTES = 32;
 export const USER_HANDLE_BYTES = 32;
+/** The longest token of a sealed challenge, in characters. */
+export const MAX_CHALLENGE_ID = 4_096;
 
 /** A ceremony. All but a registration end with an assertion (WebAuthn L3 §7.2). */
 export type Ceremony = 'registration' | AssertionCeremony;
 
 /** A sign-in, the confirmation of a transaction, or a payment. A challenge for one of them is good for no other. */
-export type AssertionCeremony = 'authentication' | 'confirmation';
+export type AssertionCeremony = 'authentication' | 'confirmation' | 'payment';
 
 /** An issued challenge: everything that its answer is held to. */
 export interface Challenge {
@@ -26,11 +30,29 @@ export interface Challenge {
   readonly registration?: RegistrationTerms | undefined;
   /** What only a confirmation has. */
   readonly confirmation?: ConfirmationTerms | undefined;
+  /** What only a payment has. */
+  readonly payment?: PaymentTerms | undefined;
 }
 
 export interface ConfirmationTerms {
   /** SHA-256 of the transaction's canonical form (RFC 8785). */
   readonly digest: Buffer;
+}
+
+/** What the answer to a payment must show (Secure Payment Confirmation §9.1). */
+export interface PaymentTerms extends ExpectedPayment {
+  /** SHA-256 of the canonical form (RFC 8785) of the payment that the caller asked for. */
+  readonly digest: Buffer;
+  readonly callerOrigins: readonly string[];
+  /** The pages that may contain the caller's frame; undefined: the caller must be the page itself. */
+  readonly topOrigins: readonly string[] | undefined;
+  /** The passkeys that the browser was offered, each as digestCredentialId() names it. */
+  readonly offered: readonly Buffer[];
+}
+
+/** Names a credential within one transaction: 16 bytes of a hash, because 64 whole ids do not fit into a token. */
+export function digestCredentialId(credentialId: Buffer): Buffer {
+  return hash('sha256', credentialId, 'buffer').subarray(0, 16);
 }
 
 export interface RegistrationTerms {
@@ -46,21 +68,23 @@ export interface RegistrationTerms {
   readonly identityProof: IdentityProofDto | undefined;
 }
 
-export function getCeremony({
-  registration,
-  confirmation,
-}: Pick<Challenge, 'registration' | 'confirmation'>): Ceremony {
+/** By which of these a challenge has, its ceremony is known. */
+type CeremonyTerms = Partial<Readonly<Record<'registration' | 'confirmation' | 'payment', unknown>>>;
+
+export function getCeremony({ registration, confirmation, payment }: CeremonyTerms): Ceremony {
   if (registration) return 'registration';
+  if (payment) return 'payment';
   return confirmation ? 'confirmation' : 'authentication';
 }
 
 /** The purposes of challenges for which the caller names none. */
-const OWN_PURPOSES: Readonly<Partial<Record<Ceremony, string>>> = { confirmation: 'confirm' };
+const OWN_PURPOSES: Readonly<Partial<Record<Ceremony, string>>> = {
+  confirmation: 'confirm',
+  payment: 'pay',
+};
 
 /** Returns the purpose whose demands a challenge is held to; undefined: those of the policy alone. */
-export function getPolicyPurpose(
-  challenge: Pick<Challenge, 'purpose' | 'registration' | 'confirmation'>,
-): string | undefined {
+export function getPolicyPurpose(challenge: Pick<Challenge, 'purpose'> & CeremonyTerms): string | undefined {
   return challenge.purpose ?? OWN_PURPOSES[getCeremony(challenge)];
 }
 
@@ -74,12 +98,13 @@ export function describeChallenge({
   purpose,
   registration,
   confirmation,
+  payment,
 }: Challenge): Readonly<Record<string, unknown>> {
   return {
     challenge_id: id,
     challenge_issued_at: issuedAt.toISOString(),
     purpose,
     identity_proof: registration?.identityProof,
-    transaction_digest: confirmation?.digest.toString('base64url'),
+    transaction_digest: (confirmation ?? payment)?.digest.toString('base64url'),
   };
 }

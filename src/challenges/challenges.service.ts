@@ -16,11 +16,20 @@ import { SECRET_KEYS, type SecretKeys } from '../config/secret-keys.js';
 import { deriveStandIn } from '../audit/pseudonyms.js';
 import { ChallengeCounts } from './challenge-counts.js';
 import { ChallengeRepository } from './challenge.repository.js';
-import { type Challenge, CHALLENGE_BYTES, getCeremony, getPolicyPurpose, USER_HANDLE_BYTES } from './challenge.js';
+import {
+  type Challenge,
+  CHALLENGE_BYTES,
+  digestCredentialId,
+  getCeremony,
+  getPolicyPurpose,
+  MAX_CHALLENGE_ID,
+  type PaymentTerms,
+  USER_HANDLE_BYTES,
+} from './challenge.js';
 import { ChallengeSeal } from './challenge-seal.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { MAX_CREDENTIALS_PER_USER, type RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
+import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import { EnrolledCredentials } from '../relying-parties/enrolled-credentials.js';
 import {
   type Admission,
@@ -31,6 +40,7 @@ import {
 } from '../relying-parties/purposes.js';
 import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
+import { demandCredentialCapacity } from './credential-capacity.js';
 import { DecoyShapes } from './decoy-shapes.js';
 import { makeDecoyDescriptors } from './decoy.js';
 import { makeDescriptors, type ReadDescriptor } from './descriptors.js';
@@ -39,8 +49,13 @@ import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js
 import { demandIdentityProof } from './identity-proof.js';
 import { UserLimiter } from './user-limiter.js';
 
-type ChallengeTerms = Pick<Challenge, 'rpId' | 'userId' | 'purpose' | 'registration' | 'confirmation'>;
-export type UserTerms = ChallengeTerms & { readonly userId: string };
+type ChallengeTerms = Pick<Challenge, 'rpId' | 'userId' | 'purpose' | 'registration' | 'confirmation' | 'payment'>;
+
+/** What a user is asked to agree to. */
+export type UserTerms = Pick<ChallengeTerms, 'rpId' | 'purpose' | 'confirmation'> & {
+  readonly userId: string;
+  readonly payment?: Omit<PaymentTerms, 'offered'>;
+};
 
 interface Issued {
   readonly challengeId: string;
@@ -135,12 +150,20 @@ export class ChallengesService {
    * Issues a challenge for a ceremony of a user whom the caller has identified, other than a sign-in. Whoever is no user
    * gets decoys, as at a sign-in.
    *
-   * @throws Problem relying-party-unknown, relying-party-denied, rate-limited
+   * @throws Problem relying-party-unknown, relying-party-denied, rate-limited; request-malformed: the payment is too long
    */
   async issueForUser(context: AuthorizedContext, terms: UserTerms): Promise<IssuedForUser> {
     const now = this.clock.now();
     const { policy, allow } = await this.readForUser(context, terms, now);
-    return { ...this.issue(context, { ...terms, now, policy }), policy, allow };
+    const offered = allow.map(({ id }) => digestCredentialId(Buffer.from(id, 'base64url')));
+    const payment = terms.payment && { ...terms.payment, offered };
+    const issued = this.issue(context, { ...terms, payment, now, policy });
+    const excess = issued.challengeId.length - MAX_CHALLENGE_ID;
+    if (excess > 0) {
+      const detail = `is too long to be sealed, by about ${String(Math.ceil(excess / 2))} bytes: shorten its names, details, labels and origins`;
+      throw new Problem('request-malformed', { invalid: [{ pointer: '/payment', detail }] });
+    }
+    return { ...issued, policy, allow };
   }
 
   /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
@@ -281,20 +304,4 @@ export class ChallengesService {
     const shapes = await this.decoyShapes.getShapes(rpId);
     return makeDecoyDescriptors(this.keys.decoy, { rpId, userId }, shapes, admission);
   }
-}
-
-/** The number of passkeys that a user may have. A browser accepts no longer list. */
-export function getCredentialCapacity(maxCredentialsPerUser: number): number {
-  return Math.min(maxCredentialsPerUser, MAX_CREDENTIALS_PER_USER);
-}
-
-/** @throws Problem policy-rejected */
-export function demandCredentialCapacity(credentials: number, maxCredentialsPerUser: number): void {
-  const max = getCredentialCapacity(maxCredentialsPerUser);
-  if (credentials < max) return;
-  throw new Problem('policy-rejected', {
-    reason: 'too-many-credentials',
-    detail: `the user has ${String(credentials)} passkeys; the policy allows ${String(max)}`,
-    advice: 'Let the user choose a passkey to revoke. Or raise the policy’s maxCredentialsPerUser, to at most 64.',
-  });
 }

@@ -2,6 +2,7 @@ import { Body, Controller, HttpCode, HttpStatus, Post } from '@nestjs/common';
 import { AccessService } from '../access/access.service.js';
 import { Requires } from '../access/permissions.js';
 import { type AuthorizedContext, Context } from '../http/request-context.js';
+import { Receipts } from '../receipts/receipts.service.js';
 import { inSpan } from '../telemetry/spans.js';
 import { ConfirmationsService } from './confirmations.service.js';
 import { ConfirmTransactionDto, IssueConfirmationChallengeDto } from './dto/confirmation.dto.js';
@@ -12,6 +13,7 @@ export class ConfirmationsController {
   constructor(
     private readonly confirmations: ConfirmationsService,
     private readonly access: AccessService,
+    private readonly receipts: Receipts,
   ) {}
 
   @Post('challenges/confirmation')
@@ -28,6 +30,8 @@ export class ConfirmationsController {
   @HttpCode(HttpStatus.OK)
   @Requires('passkeys:confirm')
   confirm(@Context() context: AuthorizedContext, @Body() answer: ConfirmTransactionDto): Promise<ConfirmedResponse> {
-    return inSpan('verify a confirmation', {}, () => this.confirmations.confirm(context, answer));
+    return this.receipts.accompany(context, answer.receipt, () =>
+      inSpan('verify a confirmation', {}, () => this.confirmations.confirm(context, answer)),
+    );
   }
 }

@@ -9,11 +9,12 @@
 import { Module } from '@nestjs/common';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { CredentialsModule } from '../credentials/credentials.module.js';
+import { ReceiptsModule } from '../receipts/receipts.module.js';
 import { ConfirmationsController } from './confirmations.controller.js';
 import { ConfirmationsService } from './confirmations.service.js';
 
 @Module({
-  imports: [ChallengesModule, CredentialsModule],
+  imports: [ChallengesModule, CredentialsModule, ReceiptsModule],
   controllers: [ConfirmationsController],
   providers: [ConfirmationsService],
 })

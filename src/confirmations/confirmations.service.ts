@@ -36,8 +36,8 @@ export class ConfirmationsService {
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
   async confirm(context: AuthorizedContext, answer: ConfirmTransactionDto): Promise<ConfirmedResponse> {
     const digest = digestTransaction(answer.transaction);
-    const verified = await this.verification.verify(context, answer, makeConfirmationRules(digest));
-    return { ...verified, digest: digest.toString('base64url') };
+    const { shown } = await this.verification.verify(context, answer, makeConfirmationRules(digest));
+    return { ...shown, digest: digest.toString('base64url') };
   }
 }
 

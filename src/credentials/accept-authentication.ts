@@ -36,14 +36,18 @@ export type AuthenticationCeremony = Challenge & {
 export interface AssertionRules<Verified extends VerifiedAuthentication = VerifiedAuthentication> {
   readonly ceremony: AssertionCeremony;
   /** The event of its outcome. */
-  readonly type: 'credential.verify' | 'confirmation.verify';
+  readonly type: 'credential.verify' | 'confirmation.verify' | 'payment.verify';
   /** Demands of the challenge what only this ceremony has. @throws Refusal */
   demand(challenge: Challenge): void;
   /** @throws Refusal */
   verify(response: AuthenticationResponseJSON, expected: AuthenticationExpectation, challenge: Challenge): Verified;
+  /** Further facts of the event of its success. */
+  describe?(verified: Verified): Readonly<Record<string, unknown>>;
 }
 
-type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'>;
+type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'> & {
+  readonly facts: Readonly<Record<string, unknown>> | undefined;
+};
 
 /** Each attempt that fails means that another use or change of the passkey has succeeded. */
 const MAX_ATTEMPTS = 10;
@@ -73,13 +77,13 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     credential: CredentialEntity,
     verified: VerifiedAuthentication,
-    rules: AssertionOutcome,
+    outcome: AssertionOutcome,
   ): Promise<VerifiedResponse> {
     // The passkey may have become backup eligible, so its new state counts.
     demandBackup(ceremony.policy.backup, verified.backupEligible);
     let current = credential;
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
-      const accepted = await this.tryAccept(context, ceremony, current, verified, rules);
+      const accepted = await this.tryAccept(context, ceremony, current, verified, outcome);
       if (accepted) return accepted;
       current = await step('§7.2', 22, () => this.reload(context, ceremony, current, verified));
     }
@@ -92,7 +96,7 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     credential: CredentialEntity,
     { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
-    { type, ceremony: answered }: AssertionOutcome,
+    { type, ceremony: answered, facts }: AssertionOutcome,
   ): Promise<VerifiedResponse | undefined> {
     const now = this.clock.now();
     const { purpose, policy, user } = ceremony;
@@ -115,6 +119,7 @@ export class AcceptAuthentication {
         credential: { id, credentialId: credential.credentialId.toString('base64url') },
         facts: {
           ...describeChallenge(ceremony),
+          ...facts,
           sign_count: signCount,
           backed_up: backedUp,
           risks,

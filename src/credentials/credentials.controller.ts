@@ -44,10 +44,16 @@ export class CredentialsController {
   @Post('verify')
   @HttpCode(HttpStatus.OK)
   @Requires('passkeys:authenticate')
-  verify(@Context() context: AuthorizedContext, @Body() answer: VerifyAuthenticationDto): Promise<VerifiedResponse> {
+  async verify(
+    @Context() context: AuthorizedContext,
+    @Body() answer: VerifyAuthenticationDto,
+  ): Promise<VerifiedResponse> {
     const rules = makeSignInRules(answer.purpose);
-    return this.receipts.accompany(context, answer.receipt, () =>
-      inSpan('verify an authentication', {}, () => this.verification.verify(context, answer, rules)),
+    const verify = () => this.verification.verify(context, answer, rules);
+    return this.receipts.accompany(
+      context,
+      answer.receipt,
+      async () => (await inSpan('verify an authentication', {}, verify)).shown,
     );
   }
 

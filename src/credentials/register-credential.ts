@@ -17,7 +17,7 @@ import {
   type RegistrationTerms,
 } from '../challenges/challenge.js';
 import { selectTransports } from '../challenges/descriptors.js';
-import { demandCredentialCapacity, getCredentialCapacity } from '../challenges/challenges.service.js';
+import { demandCredentialCapacity, getCredentialCapacity } from '../challenges/credential-capacity.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { makeUuidv7 } from '../config/random.js';
 import { AnswerRepository } from './answer.repository.js';

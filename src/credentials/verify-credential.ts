@@ -37,6 +37,12 @@ interface AssertionAnswer {
   readonly response: AuthenticationResponseDto;
 }
 
+interface VerifiedAnswer<Verified> {
+  readonly verified: Verified;
+  /** What the caller is told. */
+  readonly shown: VerifiedResponse;
+}
+
 /**
  * Ends a ceremony with an assertion: opens the challenge, verifies the answer (WebAuthn L3 §7.2), and has the new state of
  * the credential stored.
@@ -62,7 +68,7 @@ export class VerifyCredential {
     context: AuthorizedContext,
     answer: AssertionAnswer,
     rules: AssertionRules<Verified>,
-  ): Promise<VerifiedResponse> {
+  ): Promise<VerifiedAnswer<Verified>> {
     const { response } = answer;
     let challenge: Challenge | undefined;
     let named: CredentialEntity | undefined;
@@ -92,7 +98,8 @@ export class VerifyCredential {
         credential: { credentialId: credential.credentialId, publicKey, backupEligible },
       };
       const verified = rules.verify(response as AuthenticationResponseJSON, expected, challenge);
-      return await this.acceptance.accept(context, ceremony, credential, verified, rules);
+      const outcome = { ...rules, facts: rules.describe?.(verified) };
+      return { verified, shown: await this.acceptance.accept(context, ceremony, credential, verified, outcome) };
     } catch (error) {
       const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
       const refused = {
@@ -134,11 +141,11 @@ export class VerifyCredential {
   /** Adds the signal to forget the credential only if it is certain that the credential does not exist. */
   private async toRejection(
     context: AuthorizedContext,
-    { reason, detail }: Refusal,
+    { reason, detail, member }: Refusal,
     { response }: AssertionAnswer,
     challenge: Challenge | undefined,
   ): Promise<Problem> {
-    const members = { reason, detail, advice: ADVICE[reason] };
+    const members = { reason, detail, advice: ADVICE[reason], ...(member && { member }) };
     if (reason === 'credential-unknown' && challenge && (await this.unknown.isUnknown(context, challenge, response))) {
       const signal = { unknownCredential: { rpId: challenge.rpId, credentialId: response.id } };
       return new Problem('authentication-rejected', { ...members, signal });
@@ -162,6 +169,7 @@ const NAMES: Readonly<Record<Ceremony, string>> = {
   registration: 'a registration',
   authentication: 'an authentication',
   confirmation: 'a confirmation',
+  payment: 'a payment',
 };
 
 /**

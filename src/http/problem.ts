@@ -37,6 +37,8 @@ export interface InvalidMember {
 export interface ProblemMembers {
   readonly detail?: string;
   readonly reason?: string;
+  /** The member of a payment that differs from what was expected. */
+  readonly member?: string;
   /** Says what the caller can do about it. */
   readonly advice?: string;
   readonly invalid?: readonly InvalidMember[];

@@ -19,6 +19,11 @@ export function Nested(inner: () => RequestClass): PropertyDecorator {
   return applyDecorators(IsObject(), ValidateNested(), Reflect.metadata(NESTED, inner));
 }
 
+/** A member that is a list of objects of another request class. */
+export function NestedEach(inner: () => RequestClass): PropertyDecorator {
+  return applyDecorators(IsObject({ each: true }), ValidateNested({ each: true }), Reflect.metadata(NESTED, inner));
+}
+
 /**
  * A member that is an object whose members the caller names, each an object of another request class. The instance has a
  * Map of them, because class-validator checks the values of one.

@@ -24,7 +24,7 @@ const STATUS_AFTER: Readonly<Record<string, string>> = {
 };
 
 /** The events of uses, few of which change the row. */
-const ASSERTIONS: ReadonlySet<string> = new Set(['credential.verify', 'confirmation.verify']);
+const ASSERTIONS: ReadonlySet<string> = new Set(['credential.verify', 'confirmation.verify', 'payment.verify']);
 
 export const FINDING_TYPE = 'reconciliation.finding';
 export const ERASURE_TYPE = 'user.erase';

@@ -4,6 +4,12 @@ const ID = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 const RESPONSE = { id: 'AA', rawId: 'AA', type: 'public-key', clientExtensionResults: {} };
 const REGISTRATION = { ...RESPONSE, response: { clientDataJSON: 'AA', attestationObject: 'AA' } };
 const AUTHENTICATION = { ...RESPONSE, response: { clientDataJSON: 'AA', authenticatorData: 'AA', signature: 'AA' } };
+const PAYMENT = {
+  total: { currency: 'EUR', value: '12.50' },
+  payeeName: 'Shop',
+  instrument: { displayName: 'Card', icon: 'https://login.example.com/card.png' },
+  callerOrigins: ['https://shop.example'],
+};
 const PARTY = { name: 'Example', origins: ['https://login.example.com'] };
 
 export interface Operation {
@@ -56,6 +62,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   confirmTransaction: {
     call: (client, options) =>
       client.confirmTransaction({ challengeId: 'AA', response: AUTHENTICATION, transaction: { to: 'x' } }, options),
+    repeatedAfter: ANSWER,
+  },
+  issuePaymentChallenge: {
+    call: (client, options) =>
+      client.issuePaymentChallenge({ rpId: 'login.example.com', userId: 'u-1', payment: PAYMENT }, options),
+    repeatedAfter: ALWAYS,
+  },
+  confirmPayment: {
+    call: (client, options) => client.confirmPayment({ challengeId: 'AA', response: AUTHENTICATION }, options),
     repeatedAfter: ANSWER,
   },
   listCredentials: {

@@ -6,6 +6,7 @@ import type {
   AuthenticationRequest,
   ConfirmationChallenge,
   ConfirmationRequest,
+  PaymentAnswer,
   RegistrationChallenge,
   RegistrationRequest,
 } from './webauthn.ts';
@@ -73,6 +74,17 @@ export class PasskeyManager {
 
   confirmTransaction(body: ConfirmationRequest, options?: CallOptions): Promise<Schemas['Confirmation']> {
     return this.#call({ method: 'POST', path: '/v1/confirmations', body, repetition: 'when-unchanged' }, options);
+  }
+
+  issuePaymentChallenge(
+    body: Schemas['PaymentChallengeRequest'],
+    options?: CallOptions,
+  ): Promise<Schemas['PaymentChallenge']> {
+    return this.#call({ method: 'POST', path: '/v1/challenges/payment', body }, options);
+  }
+
+  confirmPayment(body: PaymentAnswer, options?: CallOptions): Promise<Schemas['PaymentConfirmation']> {
+    return this.#call({ method: 'POST', path: '/v1/payments', body, repetition: 'when-unchanged' }, options);
   }
 
   listCredentials(query: Query<'listCredentials'> = {}, options?: CallOptions): Promise<Schemas['CredentialPage']> {

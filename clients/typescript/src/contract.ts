@@ -94,6 +94,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/challenges/payment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Issue a challenge to confirm a payment
+         * @description Returns what `new PaymentRequest([methodData], details)` takes for Secure Payment Confirmation, with binary values in
+         *     base64url; the typed client turns them into buffers. The challenge holds everything that the browser is to show, so a
+         *     long payment can be too long for it (`request-malformed` at `/payment`). URLs of images count 43 characters each.
+         *     `callerOrigins` are the pages that may call the browser: the merchant's or its payment service provider's, not the
+         *     relying party's. Without `topOrigins` the caller must be the page itself, and no frame in another page. User
+         *     verification is always required. For an unknown user, or a user without passkeys, `credentialIds` holds decoys.
+         */
+        post: operations["issuePaymentChallenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify the confirmation of a payment
+         * @description A 200 means that the user has just agreed to this payment, as the browser showed it, on a page of `callerOrigins`.
+         *     Every other outcome is a problem; `payment-mismatch` names the `member` that differs. Keep the answer of the browser
+         *     together with the reply: the audit event holds the digests by which the answer can be checked again years later.
+         */
+        post: operations["confirmPayment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/credentials": {
         parameters: {
             query?: never;
@@ -800,7 +847,73 @@ export interface components {
         ConfirmationRequest: {
             challengeId: components["schemas"]["ChallengeId"];
             response: components["schemas"]["AuthenticationResponseJSON"];
+            receipt?: components["schemas"]["ReceiptRequest"];
             transaction: components["schemas"]["Transaction"];
+        };
+        /** @description An amount. It is compared as text, and never made a number. */
+        PaymentAmount: {
+            /** @description ISO 4217. A browser writes it in capitals. */
+            currency: string;
+            value: string;
+        };
+        /**
+         * Format: uri
+         * @description An https or data:image/ URL.
+         */
+        ImageUrl: string;
+        PaymentInstrument: {
+            displayName: string;
+            icon: components["schemas"]["ImageUrl"];
+            /** @default true */
+            iconMustBeShown?: boolean;
+            details?: string;
+        };
+        PaymentLogo: {
+            url: components["schemas"]["ImageUrl"];
+            label: string;
+        };
+        PayeeName: string;
+        PayeeOrigin: string;
+        Payment: {
+            total: components["schemas"]["PaymentAmount"];
+            payeeName?: components["schemas"]["PayeeName"];
+            payeeOrigin?: components["schemas"]["PayeeOrigin"];
+            instrument: components["schemas"]["PaymentInstrument"];
+            paymentEntitiesLogos?: components["schemas"]["PaymentLogo"][];
+            callerOrigins: components["schemas"]["Origin"][];
+            topOrigins?: components["schemas"]["Origin"][];
+        };
+        PaymentChallengeRequest: {
+            rpId: components["schemas"]["RpId"];
+            userId: components["schemas"]["UserId"];
+            payment: components["schemas"]["Payment"];
+        };
+        PaymentAnswer: {
+            challengeId: components["schemas"]["ChallengeId"];
+            response: components["schemas"]["AuthenticationResponseJSON"];
+            receipt?: components["schemas"]["ReceiptRequest"];
+        };
+        /** @description The payment as the browser showed it. The browser may leave out logos. */
+        ShownPayment: {
+            rpId: components["schemas"]["RpId"];
+            callerOrigin: components["schemas"]["Origin"];
+            topOrigin: components["schemas"]["Origin"];
+            payeeName?: components["schemas"]["PayeeName"];
+            payeeOrigin?: components["schemas"]["PayeeOrigin"];
+            total: components["schemas"]["PaymentAmount"];
+            instrument: components["schemas"]["ShownInstrument"];
+            paymentEntitiesLogos: components["schemas"]["ShownLogo"][];
+        };
+        ShownInstrument: {
+            displayName: string;
+            /** @description Empty if the browser did not show it. */
+            icon: string;
+            details?: string;
+        };
+        ShownLogo: {
+            /** @description Empty if the browser did not show it. */
+            url: string;
+            label: string;
         };
         RegistrationRequest: {
             challengeId: components["schemas"]["ChallengeId"];
@@ -1064,6 +1177,59 @@ export interface components {
             verifiedAt: components["schemas"]["Time"];
             /** @description The id of the audit event that records this confirmation. */
             auditId: components["schemas"]["Id"];
+            receipt?: components["schemas"]["Receipt"];
+        };
+        /** @description The `data` of the payment method `secure-payment-confirmation`. `challenge` and `credentialIds` are base64url; a page makes them buffers. A browser demands `payeeName` or `payeeOrigin`. */
+        PaymentRequestData: {
+            challenge: string;
+            rpId: components["schemas"]["RpId"];
+            credentialIds: string[];
+            /** @description Milliseconds. */
+            timeout: number;
+            /** @description The algorithms for the browser-bound key, the preferred one first. */
+            browserBoundPubKeyCredParams: {
+                /** @constant */
+                type: "public-key";
+                alg: components["schemas"]["CoseAlgorithm"];
+            }[];
+            payeeName?: components["schemas"]["PayeeName"];
+            payeeOrigin?: components["schemas"]["PayeeOrigin"];
+            instrument: components["schemas"]["PaymentInstrument"];
+            paymentEntitiesLogos?: components["schemas"]["PaymentLogo"][];
+        };
+        PaymentChallenge: {
+            challengeId: components["schemas"]["ChallengeId"];
+            expiresAt: components["schemas"]["Time"];
+            methodData: {
+                /** @constant */
+                supportedMethods: "secure-payment-confirmation";
+                data: components["schemas"]["PaymentRequestData"];
+            };
+            details: {
+                total: {
+                    label: string;
+                    amount: components["schemas"]["PaymentAmount"];
+                };
+            };
+            /** @description SHA-256 of `payment` of the request in its canonical form (RFC 8785), base64url. */
+            digest: components["schemas"]["Digest"];
+        };
+        PaymentConfirmation: {
+            /** @constant */
+            verified: true;
+            rpId: components["schemas"]["RpId"];
+            userId: components["schemas"]["UserId"];
+            purpose: null;
+            digest: components["schemas"]["Digest"];
+            payment: components["schemas"]["ShownPayment"];
+            /** @constant */
+            userVerified: true;
+            credential: components["schemas"]["Credential"];
+            risks: components["schemas"]["Risks"];
+            verifiedAt: components["schemas"]["Time"];
+            /** @description The id of the audit event that records this payment. */
+            auditId: components["schemas"]["Id"];
+            receipt?: components["schemas"]["Receipt"];
         };
         /** @description Findings that the relying party's policy accepts but flags. */
         Risks: ("sign-count-regressed" | "backup-eligibility-changed")[];
@@ -1573,6 +1739,11 @@ export interface components {
                 pointer: string;
                 detail: string;
             }[];
+            /**
+             * @description With the reason `payment-mismatch`, the member of the client data that differs.
+             * @enum {string}
+             */
+            member?: "payment" | "payment.rpId" | "payment.rp" | "payment.topOrigin" | "payment.payeeName" | "payment.payeeOrigin" | "payment.paymentEntitiesLogos" | "payment.total" | "payment.total.currency" | "payment.total.value" | "payment.instrument" | "payment.instrument.displayName" | "payment.instrument.icon" | "payment.instrument.iconMustBeShown" | "payment.instrument.details";
             /** @description Arguments for the browser's WebAuthn Signal API. */
             signal?: {
                 unknownCredential: {
@@ -1695,7 +1866,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `authentication-rejected`, with a `reason`. The challenge is spent. See `POST /v1/credentials/verify` for `signal`. */
+        /** @description `receipts-not-configured`, which does not spend the challenge, or `authentication-rejected`, with a `reason`, which spends it. See `POST /v1/credentials/verify` for `signal`. */
         AuthenticationRejected: {
             headers: {
                 [name: string]: unknown;
@@ -2100,6 +2271,94 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Confirmation"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            409: components["responses"]["ChallengeSpent"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["AuthenticationRejected"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    issuePaymentChallenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "rpId": "login.example.com",
+                 *       "userId": "u-123",
+                 *       "payment": {
+                 *         "total": {
+                 *           "currency": "EUR",
+                 *           "value": "12.50"
+                 *         },
+                 *         "payeeName": "Shop",
+                 *         "payeeOrigin": "https://shop.example",
+                 *         "instrument": {
+                 *           "displayName": "Debit card ••1234",
+                 *           "icon": "https://login.example.com/card.png"
+                 *         },
+                 *         "callerOrigins": [
+                 *           "https://shop.example"
+                 *         ]
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["PaymentChallengeRequest"];
+            };
+        };
+        responses: {
+            /** @description The service has issued the challenge. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentChallenge"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["RelyingPartyUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["UserLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    confirmPayment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentAnswer"];
+            };
+        };
+        responses: {
+            /** @description The user has confirmed the payment. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentConfirmation"];
                 };
             };
             400: components["responses"]["RequestMalformed"];

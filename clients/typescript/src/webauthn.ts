@@ -55,3 +55,6 @@ export type AuthenticationRequest = Omit<Schemas['AuthenticationRequest'], 'resp
 export type ConfirmationRequest = Omit<Schemas['ConfirmationRequest'], 'response'> & {
   response: PublicKeyCredentialJSON;
 };
+export type PaymentAnswer = Omit<Schemas['PaymentAnswer'], 'response'> & {
+  response: PublicKeyCredentialJSON;
+};

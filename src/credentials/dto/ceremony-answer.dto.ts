@@ -1,4 +1,5 @@
 import { ArrayMaxSize, Equals, IsArray, IsDefined, IsInt, IsOptional, IsString, MaxLength } from 'class-validator';
+import { MAX_CHALLENGE_ID } from '../../challenges/challenge.js';
 import { HasForm, IsText, Optional, PURPOSE, PURPOSE_WORDS } from '../../http/validators.js';
 import { BrowserWritten, Nested } from '../../http/request-class.js';
 import { ReceiptRequestDto } from '../../receipts/dto/receipt-request.dto.js';
@@ -6,7 +7,7 @@ import { ReceiptRequestDto } from '../../receipts/dto/receipt-request.dto.js';
 const BASE64URL = /^[A-Za-z0-9_-]{1,65536}$/;
 const BASE64URL_WORDS = 'base64url without padding, of at most 65536 characters';
 /** Opaque to callers: a sealed challenge. */
-const CHALLENGE_ID = /^[A-Za-z0-9_-]{1,4096}$/;
+const CHALLENGE_ID = new RegExp(`^[A-Za-z0-9_-]{1,${String(MAX_CHALLENGE_ID)}}$`);
 const CHALLENGE_ID_WORDS = 'the challengeId that the service issued';
 const BASE64URL_OR_EMPTY = /^[A-Za-z0-9_-]{0,65536}$/;
 
@@ -25,6 +26,10 @@ class ClientExtensionResultsDto {
    */
   @IsOptional()
   credProps?: unknown;
+
+  /** The signature of a browser-bound key (Secure Payment Confirmation §6.5). Only a payment reads it. */
+  @IsOptional()
+  payment?: unknown;
 }
 
 abstract class CeremonyResponseDto {
@@ -127,14 +132,14 @@ export abstract class AssertionAnswerDto {
   @IsDefined()
   @Nested(() => AuthenticationResponseDto)
   response: AuthenticationResponseDto;
+
+  @Optional()
+  @Nested(() => ReceiptRequestDto)
+  receipt?: ReceiptRequestDto;
 }
 
 export class VerifyAuthenticationDto extends AssertionAnswerDto {
   @Optional()
   @HasForm(PURPOSE, PURPOSE_WORDS)
   purpose?: string;
-
-  @Optional()
-  @Nested(() => ReceiptRequestDto)
-  receipt?: ReceiptRequestDto;
 }

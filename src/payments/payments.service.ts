@@ -1,0 +1,79 @@
+import { hash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { type Challenge, digestCredentialId, type PaymentTerms } from '../challenges/challenge.js';
+import { ChallengesService } from '../challenges/challenges.service.js';
+import type { AssertionRules } from '../credentials/accept-authentication.js';
+import { VerifyCredential } from '../credentials/verify-credential.js';
+import type { AuthorizedContext } from '../http/request-context.js';
+import { toCanonical } from '../tlog/canonical-json.js';
+import { digestPayment, normalizePayment } from '../webauthn/payment-data.js';
+import { makePaymentOptions } from '../webauthn/payment-options.js';
+import { refuseUnless } from '../webauthn/refusal.js';
+import { type VerifiedPayment, verifyPayment } from '../webauthn/verify-payment.js';
+import type { ConfirmPaymentDto, IssuePaymentChallengeDto } from './dto/payment.dto.js';
+import type { PaidResponse, PaymentChallengeResponse } from './dto/payment.response.js';
+
+/** Has a user confirm a payment on the page of a merchant, by Secure Payment Confirmation. Nothing of it is stored. */
+@Injectable()
+export class PaymentsService {
+  constructor(
+    private readonly challenges: ChallengesService,
+    private readonly verification: VerifyCredential,
+  ) {}
+
+  /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited, request-malformed */
+  async issue(
+    context: AuthorizedContext,
+    { rpId, userId, payment }: IssuePaymentChallengeDto,
+  ): Promise<PaymentChallengeResponse> {
+    const { callerOrigins, topOrigins } = payment;
+    const shown = normalizePayment(payment);
+    const digest = hash('sha256', toCanonical(payment), 'buffer');
+    const terms = { ...digestPayment(shown), callerOrigins, topOrigins, digest };
+    const asked = { rpId, userId, purpose: undefined, payment: terms };
+    const { challenge, policy, allow, ...issued } = await this.challenges.issueForUser(context, asked);
+    const options = makePaymentOptions({
+      ...{ rpId, challenge, payment: shown, ttlSeconds: policy.challengeTtlSeconds },
+      credentialIds: allow.map(({ id }) => Buffer.from(id, 'base64url')),
+    });
+    return { ...issued, ...options, digest: digest.toString('base64url') };
+  }
+
+  /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
+  async confirm(context: AuthorizedContext, answer: ConfirmPaymentDto): Promise<PaidResponse> {
+    const { shown, verified } = await this.verification.verify(context, answer, PAYMENT_RULES);
+    const { digest, payment, callerOrigin } = verified;
+    return { ...shown, digest: digest.toString('base64url'), payment: { ...payment, callerOrigin } };
+  }
+}
+
+type ConfirmedPayment = VerifiedPayment & Pick<PaymentTerms, 'digest'>;
+
+const PAYMENT_RULES: AssertionRules<ConfirmedPayment> = {
+  ceremony: 'payment',
+  type: 'payment.verify',
+  demand: () => undefined,
+  verify: (response, expected, challenge) => {
+    const terms = getTerms(challenge);
+    const { credential } = expected;
+    // The user may have registered another passkey since.
+    const name = digestCredentialId(credential.credentialId);
+    refuseUnless(
+      terms.offered.some((each) => each.equals(name)),
+      'credential-not-allowed',
+      'the passkey is none of those that were offered for this payment',
+    );
+    return { ...verifyPayment(response, { ...expected, ...terms }), digest: terms.digest };
+  },
+  describe: ({ hashes }) => ({
+    client_data_hash: hashes.clientData.toString('base64url'),
+    authenticator_data_hash: hashes.authenticatorData.toString('base64url'),
+    signature_hash: hashes.signature.toString('base64url'),
+  }),
+};
+
+/** A challenge of this ceremony has terms. */
+function getTerms({ payment }: Challenge): PaymentTerms {
+  if (!payment) throw new Error('the challenge is for no payment');
+  return payment;
+}
