@@ -31,7 +31,7 @@ async function start(name: string, keys: string): Promise<TestService> {
   await writeFile(join(directory, name), keys);
   const first = replicas.at(0);
   const replica = await TestService.start({
-    ...(first && { databaseUrl: () => Promise.resolve(first.database.url) }),
+    ...(first && { databaseUrl: () => Promise.resolve(first.database.url), clock: first.clock }),
     env: {
       ...(first && { PASSKEY_BINDING_KEY_FILE: join(dirname(first.pki.directory), 'binding.key') }),
       PASSKEY_AUDIT_KEY_FILE: join(directory, name),

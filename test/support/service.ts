@@ -30,6 +30,8 @@ export interface TestServiceOptions {
   config?: Partial<Config>;
   /** The roots that the signer of FIDO metadata must lead to, PEM; by default FIDO's own. */
   metadataRoots?: readonly string[];
+  /** The clock of other replicas on the same log. */
+  clock?: FakeClock;
   /** Maps the URL of the database to the one that the service uses, such as that of a `Severable`. */
   databaseUrl?: (url: string) => Promise<string>;
 }
@@ -66,7 +68,7 @@ export class TestService {
     }
     await options.prepare?.(pki);
     if (options.accessPolicy) await writeFile(join(dataDir, 'access-policy.yaml'), options.accessPolicy);
-    const clock = new FakeClock();
+    const { clock = new FakeClock() } = options;
     const url = (await options.databaseUrl?.(database.url)) ?? database.url;
     const config = { ...readTestConfig(url, dataDir, options.env), ...options.config };
     const running = await startService(config, clock, options.metadataRoots);
