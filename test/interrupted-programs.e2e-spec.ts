@@ -17,6 +17,8 @@ const CASES: readonly (readonly [program: string, signal: NodeJS.Signals, to: 'n
     ['races', 'SIGKILL', 'npm', 'main.js'],
     ['siege -- --short', 'SIGTERM', 'the program', 'main.js'],
     ['continuity', 'SIGINT', 'the program', 'postgres'],
+    ['drill', 'SIGTERM', 'npm', 'postgres'],
+    ['failover -- --rounds 1', 'SIGKILL', 'the program', 'patroni'],
     ['large-log', 'SIGHUP', 'the program', 'main.js'],
     ['bench -- --quick --contender service', 'SIGTERM', 'npm', 'postgres'],
     ['bench -- --soak', 'SIGHUP', 'the program', 'postgres'],
