@@ -30,6 +30,8 @@ beforeAll(async () => {
   superuser = new pg.Client({
     connectionString: Object.assign(new URL(embedded.url), { username: SUPERUSER, password }).href,
   });
+  // The last test ends its session.
+  superuser.on('error', () => undefined);
   await superuser.connect();
   const url = new URL(embedded.url);
   passwordFile = join(directory, 'password');
@@ -120,5 +122,21 @@ describe('after a failover that leaves the sessions alive', () => {
     const { hot, rest } = countConnections(1);
     expect(new Set(failures)).toEqual(new Set([503]));
     expect(failures.length).toBeLessThanOrEqual(2 * (hot + rest));
+  });
+});
+
+describe('after a crash of one of the server’s processes (57P02)', () => {
+  it('every request that fails is answered 503, and the service goes on under load', async () => {
+    const load = new Load();
+    await load.succeeds(20);
+    const { rows } = await superuser.query<{ pid: number }>(
+      `SELECT pid FROM pg_stat_activity WHERE usename = 'passkey_manager' AND application_name = 'passkey-manager' LIMIT 1`,
+    );
+    process.kill(rows[0]!.pid, 'SIGKILL');
+    await until(() => load.statuses.includes(503));
+    await load.succeeds(60);
+    await load.end();
+    expect(new Set(load.statuses)).toEqual(new Set([201, 503]));
+    await until(async () => (await fetch(`${service.running.managementUrl}/health/ready`)).status === 200);
   });
 });

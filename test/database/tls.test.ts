@@ -127,6 +127,11 @@ await describe('A server with a certificate', async () => {
         /not from a known authority: name the file of its authority in sslrootcert/,
       ],
       [
+        'if the authority is private, and sslrootcert is not set',
+        () => makeUrl('?sslmode=verify-full'),
+        /not from a known authority: name the file of its authority in sslrootcert/,
+      ],
+      [
         'if the name is another',
         () => makeUrl(FULL(), undefined, '127.0.0.1'),
         /its certificate is for another name than the host/,
@@ -200,7 +205,7 @@ await describe('A server with a certificate', async () => {
       [
         'without a privilege on one table',
         () => makeUrl(),
-        /the role lacks a privilege: run the grants as the migrator: npm run migration:run -- --grants/,
+        /The role passkey_manager lacks SELECT on seal_key: run the grants as its migrator: npm run migration:run -- --grants/,
         asOwner('REVOKE ALL ON seal_key FROM passkey_manager'),
         () => runRoleScript('grants.sql', makeUrl('', `passkey_migrator:${PASSWORD}`)),
       ],
