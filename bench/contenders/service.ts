@@ -28,6 +28,14 @@ export const workers: Contender = {
   start: (site) => start(site, 'auto'),
 };
 
+/** This service, which signs a receipt of each sign-in: the difference is what a receipt costs. */
+export const receipted: Contender = {
+  title: 'Passkey Manager with receipts',
+  scenarios: ['authentication'],
+  driver: driver({ receipt: { audience: 'https://shop.example' } }),
+  start: (site) => start(site, '1', { PASSKEY_RECEIPT_KEY_FILE: join(site.directory, 'receipt.key') }),
+};
+
 /** This service without audit events (servers/without-audit.mjs): the difference is their cost. */
 export const unaudited: Contender = {
   title: 'Passkey Manager without audit events',
@@ -39,7 +47,11 @@ export const unaudited: Contender = {
   },
 };
 
-async function start({ directory, databaseUrl, checkout, nodeOptions }: Site, workers = '1'): Promise<Running> {
+async function start(
+  { directory, databaseUrl, checkout, nodeOptions }: Site,
+  workers = '1',
+  settings: NodeJS.ProcessEnv = {},
+): Promise<Running> {
   checkout.prepare(directory);
   checkout.migrate(databaseUrl);
   const file = (name: string): string => join(directory, name);
@@ -58,12 +70,14 @@ async function start({ directory, databaseUrl, checkout, nodeOptions }: Site, wo
     PASSKEY_RELYING_PARTIES_FILE: file('relying-parties.yaml'),
     PASSKEY_AUDIT_KEY_FILE: file('audit.key'),
     PASSKEY_BINDING_KEY_FILE: file('binding.key'),
+    ...settings,
   };
   const server = await startServer([...nodeOptions, checkout.service], env, file('service.log'));
   return { server, target: { url: server.url, pki: file('pki') } };
 }
 
-function driver(): Driver {
+/** @param asked members of each answer to an authentication */
+function driver(asked: object = {}): Driver {
   return {
     async register(connection, user) {
       const { body: challenge } = await connection.call<Challenge<PublicKeyCredentialCreationOptionsJSON>>(
@@ -87,7 +101,8 @@ function driver(): Driver {
         named ? { rpId: RP_ID, userId: user.id } : { rpId: RP_ID },
       );
       const response = user.authenticator.get(challenge.publicKey, ORIGIN);
-      await connection.call('POST', '/v1/credentials/verify', { challengeId: challenge.challengeId, response });
+      const answer = { challengeId: challenge.challengeId, response, ...asked };
+      await connection.call('POST', '/v1/credentials/verify', answer);
     },
 
     async list(connection, user) {
