@@ -99,7 +99,7 @@ await describe('the package, in a project of its own', async () => {
   });
 
   for (const [major, version] of Object.entries(NODE)) {
-    await it(`registers a passkey and signs in with it, on Node.js ${major}`, async () => {
+    await it(`registers a passkey and signs in with it, which a receipt proves, on Node.js ${major}`, async () => {
       const authService = await AuthService.start(bin(`node${major}/bin/node`), directory, service.url, pki);
       try {
         assert.equal(authService.version, `v${version}`);

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
-import { PasskeyManager, PasskeyProblem, PasskeyTransportError } from '@passkey-manager/client';
+import { PasskeyManager, PasskeyProblem, PasskeyTransportError, verifyReceipt } from '@passkey-manager/client';
 import type {
   AuthenticationResponseJSON,
   PublicKeyCredentialCreationOptionsJSON,
@@ -43,9 +43,11 @@ async function answer(path: string, body: unknown): Promise<unknown> {
     }
     default: {
       const response = body as AuthenticationResponseJSON;
-      const answer = { challengeId: take('sign-in'), response, purpose: 'sign-in' };
-      const { userId, credential } = await passkeys.verifyAuthentication(answer);
-      return { id: credential.id, userId };
+      const audience = 'https://shop.example';
+      const answer = { challengeId: take('sign-in'), response, purpose: 'sign-in', receipt: { audience } };
+      const { credential, receipt = '' } = await passkeys.verifyAuthentication(answer);
+      const expected = { issuer: 'passkey-manager/default', audience, jwksFrom: passkeys };
+      return { id: credential.id, userId: (await verifyReceipt(receipt, expected)).sub };
     }
   }
 }
