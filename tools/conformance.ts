@@ -1,15 +1,17 @@
 /**
  * `npm run conformance` runs the specs of both ceremonies, of the dictionaries that a browser writes and of the attestation
- * formats, and writes docs/webauthn-conformance.md from their titles. With `--check` it writes nothing, and fails when the
- * page differs from the titles. It always fails when a step or a field has no test.
+ * formats, and writes docs/webauthn-conformance.md from their titles; and docs/payment-conformance.md from those of Secure
+ * Payment Confirmation. With `--check` it writes nothing, and fails when a page differs from the titles. It always fails when
+ * a step or a field has no test.
  *
- * In the spec of a ceremony, a `describe` names its step (`step 5: …`, `steps 10 and 11: …`). In the spec of a format or a
+ * In the spec of a ceremony, a `describe` names its step (`step 5: …`, `steps 10 and 11: …`); in that of a payment, the step
+ * with its specification (`SPC §9.1 step 2.5.6: …`). In the spec of a format or a
  * dictionary, a `describe` names a field and quotes its clause, and a test begins with `accepts`, `refuses` or
  * `is stricter than the clause for`.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT, type Program, readArguments } from '../commands/command-line.js';
 import { Workspace } from './workspace.js';
@@ -17,12 +19,13 @@ import { Workspace } from './workspace.js';
 const PROGRAM = {
   command: 'npm run conformance --',
   usage: ['[--check]'],
-  about: 'Runs the specs of WebAuthn and writes docs/webauthn-conformance.md from the titles of their tests.',
-  options: { check: { text: 'Writes nothing, and fails when the page differs from the titles.' } },
+  about:
+    'Runs the specs of WebAuthn and of Secure Payment Confirmation, and writes docs/webauthn-conformance.md and docs/payment-conformance.md from the titles of their tests.',
+  options: { check: { text: 'Writes nothing, and fails when a page differs from the titles.' } },
   examples: ['', '--check'],
   exitCodes: {
-    [EXIT.done]: 'The page is up to date.',
-    [EXIT.failed]: 'The page differs, a test fails, or a step or a field has no test.',
+    [EXIT.done]: 'The pages are up to date.',
+    [EXIT.failed]: 'A page differs, a test fails, or a step or a field has no test.',
     [EXIT.couldNotRun]: 'The arguments are wrong.',
   },
 } as const satisfies Program;
@@ -48,9 +51,20 @@ const DICTIONARIES = [
   '§5.2.2 AuthenticatorAssertionResponseJSON',
   '§5.8.1 CollectedClientData',
 ];
+/** The steps of a payment in the order in which the service takes them. */
+const PAYMENT_STEPS = [
+  ...[5, 6, 7, 8, 9, 10, 11, 12].map((step) => `§7.2 step ${String(step)}`),
+  '§7.2 steps 13 and 14',
+  ...[1, 2, 3, 4, 5, 6, 7].map((item) => `SPC §9.1 step 2.5.${String(item)}`),
+  ...[15, 16, 17].map((step) => `§7.2 step ${String(step)}`),
+  '§7.2 steps 18 and 19',
+  '§7.2 steps 20 and 21',
+  '§7.2 step 22',
+  'SPC §6.4',
+  'SPC §6.5',
+];
 const SPECS =
-  'src/webauthn/(verify-|collected-client-data|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/(credentials/dto/ceremony-answer|challenges/dto/options-in)';
-const PAGE = 'docs/webauthn-conformance.md';
+  'src/webauthn/(verify-|payment-data|browser-bound-key|collected-client-data|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/(credentials/dto/ceremony-answer|challenges/dto/options-in)';
 
 interface Test {
   readonly ancestorTitles: string[];
@@ -92,8 +106,8 @@ function escape(title: string): string {
 }
 
 /** Returns the tests of a section by their `describe`. @throws Error when one fails */
-function groupTests(name: string, tests: Test[]): Map<string, Test[]> {
-  const own = tests.filter(({ ancestorTitles }) => ancestorTitles[0] === `WebAuthn L3 ${name}`);
+function groupTests(name: string, tests: Test[], specification = 'WebAuthn L3'): Map<string, Test[]> {
+  const own = tests.filter(({ ancestorTitles }) => ancestorTitles[0] === `${specification} ${name}`);
   const failed = own.filter(({ status }) => status !== 'passed');
   if (failed.length > 0) throw new Error(`${name}: ${String(failed.length)} tests fail`);
   return Map.groupBy(own, ({ ancestorTitles }) => ancestorTitles[1] ?? '');
@@ -132,6 +146,25 @@ function describeSteps(name: string, steps: number, tests: Test[]): string[] {
   return [`## ${name}`, '', '| step | clause | tests |', '| --- | --- | --- |', ...rows, '', ...items, ''];
 }
 
+/** The same for a payment, whose steps are those of two specifications. */
+function describePayment(tests: Test[]): string[] {
+  const name = '§9.1 Verifying an Authentication Assertion';
+  const groups = new Map(
+    [...groupTests(name, tests, 'SPC')].map(([title, group]) => {
+      const [, label = '', also = '', clause = title] = /^(.+?)(?: \((.+?)\))?: (.*)$/s.exec(title) ?? [];
+      return [label, { label: also ? `${label}, ${also}` : label, clause, group }] as const;
+    }),
+  );
+  const unknown = [...groups.keys()].filter((label) => !PAYMENT_STEPS.includes(label));
+  const missing = PAYMENT_STEPS.filter((label) => !groups.has(label));
+  if (unknown.length > 0) throw new Error(`SPC ${name}: there is no step “${unknown.join('”, “')}”`);
+  if (missing.length > 0) throw new Error(`SPC ${name}: no test names ${missing.join(', ')}`);
+  const steps = PAYMENT_STEPS.map((label) => groups.get(label)!);
+  const rows = steps.map(({ label, clause, group }) => `| ${label} | ${escape(clause)} | ${String(group.length)} |`);
+  const items = steps.flatMap(({ label, clause, group }) => [`- **${label}: ${escape(clause)}**`, ...listTests(group)]);
+  return ['| step | clause | tests |', '| --- | --- | --- |', ...rows, '', ...items, ''];
+}
+
 const KINDS = ['accepts ', 'refuses ', 'is stricter than the clause for '] as const;
 const LABELS = ['accepts', 'refuses', 'is stricter than the clause for'];
 
@@ -158,7 +191,7 @@ function describeFields(name: string, tests: Test[]): string[] {
 }
 
 const tests = await run();
-const page = [
+const webauthn = [
   '# WebAuthn Level 3, step by step',
   '',
   'This page says how the service follows [WebAuthn Level 3](https://www.w3.org/TR/webauthn-3/), and which tests show it.',
@@ -206,10 +239,38 @@ const page = [
   '',
 ].join('\n');
 
-if (!values.check) {
-  writeFileSync(PAGE, page);
-  console.log(`${PAGE}: ${String(tests.length)} tests`);
-} else if (readFileSync(PAGE, 'utf8') !== page) {
-  console.error(`${PAGE} differs from the titles of the tests: run npm run conformance`);
-  process.exit(1);
+const payment = [
+  '# Secure Payment Confirmation, step by step',
+  '',
+  'This page says how the service follows [Secure Payment Confirmation](https://www.w3.org/TR/secure-payment-confirmation/) (SPC),',
+  'and which tests show it. `npm run conformance` writes it from the titles of the tests; do not edit it by hand.',
+  '',
+  '- The steps stand in the order in which the service takes them. Those of §7.2 are WebAuthn Level 3’s: SPC §9.1 step 2 takes',
+  '  them over and changes some. SPC quotes the numbers of Level 2, and puts the items of step 2.5 behind the origin. Level 3 has',
+  '  two more steps of origins there, so they come first. SPC does not number these items; we count them.',
+  '- SPC says how a browser makes a browser-bound key (§6), but not how to verify it. The service does that last, because until',
+  '  then nobody vouches for the key. No real device made the keys of these tests.',
+  '- A refusal has its step in the audit log (`webauthn_step`). For `payment-mismatch` it has the `member` that differs, and no',
+  '  value of it.',
+  '- [test/chromium-payments.spec.ts](../test/chromium-payments.spec.ts) verifies payments that Chromium 156 made.',
+  '  [src/webauthn/mutated-payments.spec.ts](../src/webauthn/mutated-payments.spec.ts) changes payments before they are signed.',
+  '',
+  'Where the service differs from the text of SPC:',
+  '',
+  '- `payment.instrument.iconMustBeShown` may be absent, whatever was sent: Chromium never writes it. The icon says if it was shown.',
+  '- A total, a payee or an instrument is compared as text, after the caller’s own has the form in which a browser writes it.',
+  '- All logos may be shown, though SPC says “a strict subset”.',
+  '',
+  ...describePayment(tests),
+].join('\n');
+
+const PAGES = { 'docs/webauthn-conformance.md': webauthn, 'docs/payment-conformance.md': payment };
+for (const [path, page] of Object.entries(PAGES)) {
+  if (!values.check) {
+    writeFileSync(path, page);
+    console.log(`${path}: written from ${String(tests.length)} tests`);
+  } else if (!existsSync(path) || readFileSync(path, 'utf8') !== page) {
+    console.error(`${path} differs from the titles of the tests: run npm run conformance`);
+    process.exitCode = EXIT.failed;
+  }
 }
