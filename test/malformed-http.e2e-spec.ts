@@ -74,6 +74,19 @@ describe('the head of a request', () => {
   });
 });
 
+describe('the version of a request', () => {
+  it.each([
+    ['HTTP/1.1', 200],
+    ['HTTP/1.0', 200],
+    ['HTTP/0.9', 400],
+    ['HTTP/1.2', 400],
+    ['HTTP/2.0', 400],
+  ])('%s is answered %i', async (version, status) => {
+    const { statuses } = await answerTo(GET.replace('HTTP/1.1', version), 'auth-service');
+    expect(statuses).toEqual([status]);
+  });
+});
+
 describe('input behind a request on its connection', () => {
   it.each([
     ['something other than HTTP', 'nonsense\r\n\r\n'],

@@ -1,6 +1,6 @@
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type LaunchedProgram, launchAuthService, launchPasskeyManager } from './launch.ts';
+import { requireFreePorts } from './ports.ts';
 import { connectAs, dataDir, origin, port, rpId } from './settings.ts';
 
 const USAGE = 'usage: npm run demo';
@@ -82,31 +82,6 @@ async function allowOrigin(url: string): Promise<void> {
   } finally {
     operator.close();
   }
-}
-
-async function requireFreePorts(ports: Record<string, number>): Promise<void> {
-  for (const [setting, wanted] of Object.entries(ports)) {
-    const free = await isFree(wanted);
-    if (!free) {
-      throw new Error(
-        `Port ${String(wanted)} is in use. Free it, or choose another one: ${setting}=${String(wanted + 1000)} npm run demo`,
-      );
-    }
-  }
-}
-
-function isFree(wanted: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => {
-      resolve(false);
-    });
-    server.listen(wanted, '127.0.0.1', () => {
-      server.close(() => {
-        resolve(true);
-      });
-    });
-  });
 }
 
 /** @returns false if someone stopped the demo while the program was starting */

@@ -28,14 +28,15 @@ export function requireHost(fastify: FastifyInstance): void {
 
 /**
  * Refuses heads that node:http reads in its own way, and that a proxy in front of it may read differently. node:http
- * takes the first of two media types, does not decode a body with another transfer coding than chunked, and answers an
+ * reads HTTP/0.9 and HTTP/2.0 as HTTP/1.1, takes the first of two media types, does not decode a body with another transfer coding than chunked, and answers an
  * unknown expectation with an empty 417 unless `checkExpectation` passes it to a handler.
  */
 export function refuseAmbiguousHeads(fastify: FastifyInstance): void {
   fastify.server.on('checkExpectation', (request, response) => fastify.server.emit('request', request, response));
-  fastify.addHook('onRequest', ({ raw: { headers, rawHeaders } }, _reply, done) => {
+  fastify.addHook('onRequest', ({ raw: { headers, rawHeaders, httpVersionMajor } }, _reply, done) => {
     const { 'transfer-encoding': coding = 'chunked', expect = '100-continue' } = headers;
-    if (countHeaders('content-type', rawHeaders) > 1)
+    if (httpVersionMajor !== 1) done(createMalformedProblem('the version must be HTTP/1.1 or HTTP/1.0'));
+    else if (countHeaders('content-type', rawHeaders) > 1)
       done(createMalformedProblem('must be present at most once', '/content-type'));
     else if (coding.toLowerCase() !== 'chunked') {
       done(new Problem('media-type-unsupported', { detail: 'chunked is the only supported transfer coding' }));
