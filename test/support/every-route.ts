@@ -1,5 +1,6 @@
 import { AuditLog } from './audit-log.js';
 import { Authenticator } from './authenticator/authenticator.js';
+import type { AuthenticationChallenge } from './bodies.js';
 import { type Ceremonies, requireStatus } from './ceremonies.js';
 import type { Answer } from './client.js';
 import { type TestService, type TestServiceOptions, toSpiffeId } from './service.js';
@@ -8,7 +9,7 @@ const POLICY = `version: 1
 trustDomain: passkey-manager.local
 services:
   - id: ${toSpiffeId('auth-service')}
-    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage]
   - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
   - id: ${toSpiffeId('second')}
@@ -21,6 +22,7 @@ approvals:
 
 /** Requests that change nothing and record no event of their own. */
 export const UNRECORDED = [
+  ...['POST /v1/challenges/confirmation', 'POST /v1/challenges/payment'],
   ...['POST /v1/challenges/registration', 'POST /v1/challenges/authentication'],
   ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/users/{userId}/signals'],
   ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
@@ -29,8 +31,8 @@ export const UNRECORDED = [
 ];
 
 /**
- * A request to each route that needs the database, except the two that answer a challenge. Each would succeed; they may be sent
- * together and again, as long as all of them fail.
+ * A request to each route that needs the database, except the two that register and sign in. They may be sent together and again,
+ * as long as all of them fail.
  */
 export class EveryRoute {
   /** What the service needs. */
@@ -61,8 +63,42 @@ export class EveryRoute {
     const approval = requireStatus(change, 202).id;
     const [registration] = await new AuditLog(service.client).events({ credentialId: credential.id });
     const ids = { id: credential.id, suspended: suspended.id, approval, event: registration!.metadata.uid };
-    return new EveryRoute(login, authenticator, listRequests(service, login, ids));
+    const requests = listRequests(service, login, ids);
+    return new EveryRoute(login, authenticator, [
+      ...requests,
+      ...(await listTransactions(service, login, authenticator)),
+    ]);
   }
+}
+
+const TRANSACTION = { kind: 'transfer', to: 'DE02120300000000202051' };
+const PAYMENT = {
+  total: { currency: 'EUR', value: '250.00' },
+  payeeName: 'Shop',
+  payeeOrigin: 'https://shop.example',
+  instrument: { displayName: 'Debit card ••1234', icon: 'https://login.example.com/card.png' },
+  callerOrigins: ['https://shop.example'],
+};
+
+/** The challenges of transactions and the answers to them: a right one, and one that is refused. */
+async function listTransactions(
+  service: TestService,
+  { rpId, origin }: Ceremonies<string>,
+  authenticator: Authenticator,
+): Promise<EveryRoute['requests']> {
+  const post = (path: string, body: object) => () =>
+    service.client.call<AuthenticationChallenge>('auth-service', 'POST', path, body);
+  const confirm = post('/v1/challenges/confirmation', { rpId, userId: 'ada', transaction: TRANSACTION });
+  const pay = post('/v1/challenges/payment', { rpId, userId: 'ada', payment: PAYMENT });
+  const [confirmation, payment] = [requireStatus(await confirm(), 201), requireStatus(await pay(), 201)];
+  const response = authenticator.get(confirmation.publicKey, origin);
+  const { challengeId } = confirmation;
+  return [
+    ['POST /v1/challenges/confirmation', confirm],
+    ['POST /v1/confirmations', post('/v1/confirmations', { challengeId, response, transaction: TRANSACTION })],
+    ['POST /v1/challenges/payment', pay],
+    ['POST /v1/payments', post('/v1/payments', { challengeId: payment.challengeId, response })],
+  ];
 }
 
 interface Ids {
