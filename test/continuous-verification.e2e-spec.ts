@@ -193,7 +193,7 @@ describe('a live connection notices that the access policy', () => {
     const caller = connect();
     expect(await caller.get()).toMatchObject({ status: 200 });
     await withPolicy(
-      (text) => text.replace('passkeys:authenticate, passkeys:read,', 'passkeys:authenticate,'),
+      (text) => text.replace('passkeys:confirm, passkeys:read,', 'passkeys:confirm,'),
       async () => {
         expect(await caller.get()).toMatchObject(DENIED);
       },

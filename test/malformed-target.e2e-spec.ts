@@ -13,7 +13,8 @@ const POLICY = `version: 1
 trustDomain: passkey-manager.local
 services:
   - id: ${toSpiffeId('auth-service')}
-    permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
+    permissions:
+      [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage]
   - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, approvals:decide]
   - id: ${toSpiffeId('auditor')}
@@ -93,7 +94,11 @@ describe('malformed query parameters', () => {
 
 describe('query parameters of a route that takes none', () => {
   const identityOf = (permission: string): string =>
-    permission.startsWith('passkeys') ? 'auth-service' : permission.startsWith('audit') ? 'auditor' : 'operator';
+    /^(?:passkeys|payments)/.test(permission)
+      ? 'auth-service'
+      : permission.startsWith('audit')
+        ? 'auditor'
+        : 'operator';
 
   it('are refused, each by its name, on every such route', async () => {
     const takesQuery = (document: Operation['document']): boolean =>

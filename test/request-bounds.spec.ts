@@ -8,8 +8,10 @@ import { AuditController } from '../src/audit-log/audit.controller.js';
 import { TransparencyLogController } from '../src/audit-log/transparency-log.controller.js';
 import { ChallengesController } from '../src/challenges/challenges.controller.js';
 import { createValidationPipe } from '../src/http/validation.js';
+import { ConfirmationsController } from '../src/confirmations/confirmations.controller.js';
 import { CredentialsController } from '../src/credentials/credentials.controller.js';
 import { UsersController } from '../src/credentials/users.controller.js';
+import { PaymentsController } from '../src/payments/payments.controller.js';
 import { ReceiptsController } from '../src/receipts/receipts.controller.js';
 import { RelyingPartiesController } from '../src/relying-parties/relying-parties.controller.js';
 import {
@@ -34,6 +36,8 @@ const CONTROLLERS = [
   UsersController,
   RelyingPartiesController,
   ApprovalsController,
+  ConfirmationsController,
+  PaymentsController,
   ReceiptsController,
   AuditController,
   TransparencyLogController,
@@ -42,7 +46,7 @@ const CONTROLLERS = [
 /** The accepted differences: the member, the values as JSON, and the reason. */
 const DIFFERENCES: [member: RegExp, values: RegExp, reason: string][] = [
   [
-    /(authentication body|query|param) userId$/,
+    /((authentication|confirmation|payment) body|query|param) userId$/,
     /^"\.\.?"$/,
     'no such user can register, and an unknown user is not an error',
   ],

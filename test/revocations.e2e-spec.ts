@@ -266,7 +266,11 @@ describe('the program', () => {
   it.each([
     ['no export', (args: string[]) => args.slice(2), 'Give an --export and a --key.'],
     ['no service', (args: string[]) => args.slice(0, 4), 'Give --url, --cert, --cert-key and --ca.'],
-    ['plain HTTP', (args: string[]) => [...args, '--url', 'http://localhost'], '--url is not an https URL.'],
+    [
+      'plain HTTP',
+      (args: string[]) => args.map((arg) => arg.replace(/^https:/, 'http:')),
+      '--url is not an https URL.',
+    ],
   ])('refuses to run with %s', async (_, change, sentence) => {
     const { code, error } = await execute('revocations.js', change([...exported, ...(await callAs('operator'))]));
     expect(code).toBe(2);
