@@ -89,7 +89,13 @@ beforeAll(async () => {
           crossOrigin: { allow: false, topOrigins: ['https://top.example'] },
           identityProof: { required: true, maxAgeSeconds: 900 },
           purposes: {
-            pay: { userVerification: 'required', challengeTtlSeconds: 60, backup: 'any', attestation: 'any' },
+            pay: {
+              userVerification: 'required',
+              challengeTtlSeconds: 60,
+              backup: 'any',
+              attestation: 'any',
+              maxAgeSeconds: 900,
+            },
           },
         },
         version: 99,

@@ -188,6 +188,12 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
       { purposes: { pay: { challengeTtlSeconds: 7_200 } } },
       '/policy/purposes/pay/challengeTtlSeconds',
     ],
+    ['a sign-in without age', { purposes: { pay: { maxAgeSeconds: 0 } } }, '/policy/purposes/pay/maxAgeSeconds'],
+    [
+      'a sign-in of more than a day ago',
+      { purposes: { pay: { maxAgeSeconds: 86_401 } } },
+      '/policy/purposes/pay/maxAgeSeconds',
+    ],
     ['null for a demand', { purposes: { pay: { attestation: null } } }, '/policy/purposes/pay/attestation'],
   ])('refuses %s', async (_, policy, pointer) => {
     const answer = await put(newRpId(), { policy });
@@ -197,7 +203,13 @@ describe('PUT /v1/relying-parties/{rpId}', () => {
 
   it('stores purposes, returns them, and changes nothing when they come back in another order', async () => {
     const rpId = newRpId();
-    const pay = { userVerification: 'required', challengeTtlSeconds: 60, backup: 'synced', attestation: 'any' };
+    const pay = {
+      userVerification: 'required',
+      challengeTtlSeconds: 60,
+      backup: 'synced',
+      attestation: 'any',
+      maxAgeSeconds: 86_400,
+    };
     const purposes = { pay, 'pay/card:4711': {}, ...makePurposes(14) };
     expect(await put(rpId, { policy: { purposes } })).toMatchObject({ status: 201, body: { policy: { purposes } } });
     const got = await get(rpId);

@@ -109,6 +109,6 @@ const SAME = {
 
 function sealOf({ createdAt, ...member }: Member, publicKey: Buffer, key: SealKey): Buffer {
   const created = new Date(createdAt);
-  const times = { createdAt: created, statusChangedAt: created, lastUsedAt: created };
+  const times = { createdAt: created, statusChangedAt: created, lastUsedAt: created, lastSignInAt: null };
   return computeSeal(key, describeRow({ ...SAME, ...member, ...times, publicKey, transports: [...SAME.transports] }));
 }

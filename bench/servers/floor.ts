@@ -86,6 +86,7 @@ app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ b
       backupEligible: true,
       version: credential.version,
       bindingMac: MAC,
+      lastSignInAt: null,
       now: new Date(),
       flag: false,
       event: renew(user.event),

@@ -25,6 +25,7 @@ WITH
           new_version integer,
           new_mac bytea,
           now timestamptz,
+          signed_in timestamptz,
           flag boolean,
           audit_id uuid,
           audit_leaf_hash bytea,
@@ -77,7 +78,8 @@ WITH
       backup_eligible = eligible,
       version = new_version,
       binding_mac = new_mac,
-      last_used_at = now
+      last_used_at = now,
+      last_sign_in_at = signed_in
     FROM locked v
     JOIN spent ON spent.id = v.challenge_id
     WHERE

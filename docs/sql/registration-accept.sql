@@ -40,6 +40,7 @@ WITH
           created_at timestamptz,
           created_by text,
           last_used_at timestamptz,
+          last_sign_in_at timestamptz,
           version integer,
           binding_mac bytea,
           audit_id uuid,
@@ -124,6 +125,7 @@ WITH
       created_at,
       created_by,
       last_used_at,
+      last_sign_in_at,
       version,
       binding_mac
     )
@@ -151,6 +153,7 @@ WITH
       checked.created_at,
       checked.created_by,
       checked.last_used_at,
+      checked.last_sign_in_at,
       checked.version,
       checked.binding_mac
     FROM checked

@@ -78,7 +78,9 @@ export function getCeremony({ registration, confirmation, payment }: CeremonyTer
 }
 
 /** The purposes of challenges for which the caller names none. */
-const OWN_PURPOSES: Readonly<Partial<Record<Ceremony, string>>> = {
+const OWN_PURPOSES: Readonly<Record<Ceremony, string | undefined>> = {
+  registration: undefined,
+  authentication: undefined,
   confirmation: 'confirm',
   payment: 'pay',
 };

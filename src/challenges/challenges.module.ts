@@ -1,8 +1,9 @@
 /**
  * Challenges: what a ceremony begins with.
  *
- *  1. challenges.service.ts takes the request, demands that the caller identified the user before a registration
- *     (identity-proof.ts), and makes the options of src/webauthn/options.ts.
+ *  1. challenges.service.ts takes the request and applies the policy for its purpose. policy-demands.ts demands that the
+ *     caller identified the user before a registration (identity-proof.ts), and the last sign-in that a purpose asks for
+ *     (sign-in-age.ts). challenges.service.ts makes the options of src/webauthn/options.ts.
  *  2. challenge.repository.ts reads what the options need, and descriptors.ts makes the list of passkeys from that.
  *     user-limiter.ts refuses a challenge over a limit of the user (challenge-pace.ts, and user-limits.repository.ts, which
  *     has the rules).
@@ -24,6 +25,7 @@ import { ChallengesController } from './challenges.controller.js';
 import { ChallengesService } from './challenges.service.js';
 import { DecoyShapes } from './decoy-shapes.js';
 import { ExpiredChallengePurger } from './expired-challenge-purger.js';
+import { PolicyDemands } from './policy-demands.js';
 import { SpentChallengePeriods } from './spent-challenge-periods.js';
 import { UserHandleEntity } from './user-handle.entity.js';
 import { UserHandleRepository } from './user-handle.repository.js';
@@ -40,6 +42,7 @@ import { UserLimiter } from './user-limiter.js';
     UserHandleRepository,
     ChallengesService,
     ExpiredChallengePurger,
+    PolicyDemands,
     SpentChallengePeriods,
     UserLimiter,
     DecoyShapes,

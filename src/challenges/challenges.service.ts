@@ -7,7 +7,6 @@ import {
   type PublicKeyCredentialDescriptorJSON,
   type PublicKeyCredentialRequestOptionsJSON,
 } from '../webauthn/options.js';
-import { AuditService } from '../audit/audit.service.js';
 import type { SealedUser } from '../audit/sealed-user.js';
 import { UserSeals } from '../audit/user-seals.js';
 import { CLOCK, type Clock } from '../config/clock.js';
@@ -40,13 +39,13 @@ import {
 } from '../relying-parties/purposes.js';
 import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
-import { demandCredentialCapacity } from './credential-capacity.js';
 import { DecoyShapes } from './decoy-shapes.js';
 import { makeDecoyDescriptors } from './decoy.js';
 import { makeDescriptors, type ReadDescriptor } from './descriptors.js';
 import type { IssueAuthenticationChallengeDto, IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
 import type { IssuedChallengeResponse } from './dto/issued-challenge.response.js';
-import { demandIdentityProof } from './identity-proof.js';
+import { PolicyDemands } from './policy-demands.js';
+import { hasMaxAge } from './sign-in-age.js';
 import { UserLimiter } from './user-limiter.js';
 
 type ChallengeTerms = Pick<Challenge, 'rpId' | 'userId' | 'purpose' | 'registration' | 'confirmation' | 'payment'>;
@@ -82,9 +81,9 @@ export class ChallengesService {
     private readonly limits: UserLimiter,
     private readonly counts: ChallengeCounts,
     private readonly decoyShapes: DecoyShapes,
-    private readonly audit: AuditService,
     private readonly users: UserSeals,
     private readonly enrolled: EnrolledCredentials,
+    private readonly demands: PolicyDemands,
   ) {}
 
   /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected, rate-limited */
@@ -96,7 +95,7 @@ export class ChallengesService {
     const conditional = request.mediation === 'conditional';
     const now = this.clock.now();
     // A request that the policy refuses writes nothing but its record.
-    await this.demandPolicy(context, request, await this.getPolicy(rpId, request, now), 0, now);
+    await this.demands.demandEarly(context, request, now);
     const newUser = this.makeUser(rpId, user.id);
     const read = await this.challenges.readForRegistration.run({ rpId, userId: user.id, newUser, now });
     if (!read) return this.refuseUnknown(rpId);
@@ -106,7 +105,7 @@ export class ChallengesService {
     const party = await this.copies.getSealed(rpId, read.party_seal);
     const policy = applyPurpose(party.policy, purpose);
     const descriptors = read.descriptors ?? [];
-    await this.demandPolicy(context, request, policy, descriptors.length, now);
+    await this.demands.demandRegistration(context, request, policy, descriptors.length, now);
     const asked = { rpId, userId: user.id, uid, ceremony: 'registration', policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay: null });
     const { challenge, ...issued } = this.issue(context, {
@@ -130,7 +129,7 @@ export class ChallengesService {
     return { ...issued, publicKey };
   }
 
-  /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
+  /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected, rate-limited */
   async issueForAuthentication(
     context: AuthorizedContext,
     request: IssueAuthenticationChallengeDto,
@@ -150,7 +149,8 @@ export class ChallengesService {
    * Issues a challenge for a ceremony of a user whom the caller has identified, other than a sign-in. Whoever is no user
    * gets decoys, as at a sign-in.
    *
-   * @throws Problem relying-party-unknown, relying-party-denied, rate-limited; request-malformed: the payment is too long
+   * @throws Problem relying-party-unknown, relying-party-denied, policy-rejected, rate-limited; request-malformed: the payment
+   * is too long
    */
   async issueForUser(context: AuthorizedContext, terms: UserTerms): Promise<IssuedForUser> {
     const now = this.clock.now();
@@ -166,7 +166,7 @@ export class ChallengesService {
     return { ...issued, policy, allow };
   }
 
-  /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited */
+  /** @throws Problem relying-party-unknown, relying-party-denied, policy-rejected, rate-limited */
   private async readForUser(
     context: AuthorizedContext,
     terms: UserTerms,
@@ -187,21 +187,32 @@ export class ChallengesService {
     const asked = { rpId, userId, uid, ceremony: getCeremony(terms), policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay });
     const held = isUser && !user ? [] : (read.descriptors ?? []);
-    const known = makeDescriptors(await this.selectAdmitted(context, { rpId, userId }, policy.admission, held));
+    const known = makeDescriptors(await this.selectPasskeys(context, terms, policy, held, now));
     const decoys = await this.makeDecoys(rpId, userId, policy.admission);
     return { policy, allow: known.length > 0 ? known : decoys };
   }
 
-  /** Selects the passkeys that the purpose admits. It reads them for every user, so its time does not show who is one. */
-  private async selectAdmitted(
+  /**
+   * Demands a sign-in if the purpose does, and selects the passkeys that it admits. It reads them for every user, so its time
+   * does not show who is one.
+   *
+   * @param held none for whoever counts as a stranger
+   * @throws Problem policy-rejected
+   */
+  private async selectPasskeys(
     context: AuthorizedContext,
-    { rpId, userId }: { readonly rpId: string; readonly userId: string },
-    admission: Admission,
+    terms: UserTerms,
+    policy: AppliedPolicy,
     held: ReadDescriptor[],
+    now: Date,
   ): Promise<ReadDescriptor[]> {
-    if (admitsAll(admission)) return held;
-    const passkeys = await this.enrolled.listPasskeys(context, rpId, userId);
-    const admitted = passkeys.filter((passkey) => isAdmitted(admission, passkey));
+    if (admitsAll(policy.admission) && !hasMaxAge(policy)) return held;
+    const listed = await this.enrolled.listPasskeys(context, terms.rpId, terms.userId);
+    const known = new Set(held.map(({ id }) => id));
+    const passkeys = listed.filter(({ credentialId }) => known.has(credentialId.toString('hex')));
+    const facts = { ceremony: getCeremony(terms), purpose: terms.purpose };
+    await this.demands.demandSignIn(context, { ...terms, facts }, passkeys, policy, now);
+    const admitted = passkeys.filter((passkey) => isAdmitted(policy.admission, passkey));
     const ids = new Set(admitted.map(({ credentialId }) => credentialId.toString('hex')));
     return held.filter(({ id }) => ids.has(id));
   }
@@ -217,56 +228,6 @@ export class ChallengesService {
     const genuine = await this.users.keepGenuine(context, user);
     if (genuine) return genuine;
     throw new Problem('unavailable', { detail: 'the record of the user fails its integrity check', retryAfter: 60 });
-  }
-
-  /** Gets the policy, from a copy if it allows the request. Nobody is refused by settings of the past. */
-  private async getPolicy(
-    rpId: string,
-    { identityProof }: IssueRegistrationChallengeDto,
-    now: Date,
-  ): Promise<RelyingPartyPolicy> {
-    const { policy } = await this.copies.getEnabled(rpId);
-    try {
-      demandIdentityProof(identityProof, policy.identityProof, now);
-      return policy;
-    } catch {
-      this.copies.forget(rpId);
-      return (await this.copies.getEnabled(rpId)).policy;
-    }
-  }
-
-  /**
-   * Demands what the policy wants before a user gets one more passkey. A refusal is recorded before this throws it.
-   *
-   * @throws Problem policy-rejected
-   */
-  private async demandPolicy(
-    context: AuthorizedContext,
-    { rpId, user, identityProof, purpose }: IssueRegistrationChallengeDto,
-    policy: RelyingPartyPolicy,
-    credentials: number,
-    now: Date,
-  ): Promise<void> {
-    try {
-      demandIdentityProof(identityProof, policy.identityProof, now);
-      demandCredentialCapacity(credentials, policy.maxCredentialsPerUser);
-    } catch (error) {
-      if (error instanceof Problem) {
-        const { reason, detail } = error.members;
-        const facts = { ceremony: 'registration', purpose, identity_proof: identityProof };
-        const entry = {
-          type: 'challenge.issue',
-          rpId,
-          userId: user.id,
-          outcome: 'failure',
-          reason,
-          detail,
-          facts,
-        } as const;
-        await this.audit.record(context, entry);
-      }
-      throw error;
-    }
   }
 
   private issue(

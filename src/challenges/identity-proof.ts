@@ -1,8 +1,8 @@
 import { Problem } from '../http/problem.js';
 import type { IdentityProofDto } from './dto/issue-challenge.dto.js';
 
-/** How far a caller's clock may be ahead of the service's, in milliseconds. */
-const CLOCK_SKEW_MS = 60_000;
+/** How far another clock may be ahead of this one, in milliseconds: a caller's, or that of another replica. */
+export const CLOCK_SKEW_MS = 60_000;
 
 const IDENTIFY = 'Identify the user now, and ask for a challenge with the time and the method of that identification.';
 const SET_CLOCK = 'Set the clock of the service that identifies users.';

@@ -6,11 +6,11 @@ import { AuditService } from '../audit/audit.service.js';
 import type { SealedUser } from '../audit/sealed-user.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { ChallengeCounts } from '../challenges/challenge-counts.js';
-import { type AssertionCeremony, type Challenge, describeChallenge } from '../challenges/challenge.js';
+import { type AssertionCeremony, type Challenge, describeChallenge, getCeremony } from '../challenges/challenge.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import type { AppliedPolicy } from '../relying-parties/purposes.js';
+import { type AppliedPolicy, asksForSignIns, isAdmitted } from '../relying-parties/purposes.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { refuseUnless, step } from '../webauthn/refusal.js';
 import type {
@@ -103,7 +103,8 @@ export class AcceptAuthentication {
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
-    const { version, bindingMac } = this.sealUsed(credential, signCount, grown);
+    const lastSignInAt = countsAsSignIn(ceremony, { userVerified, backupEligible }) ? now : credential.lastSignInAt;
+    const { version, bindingMac } = this.sealUsed(credential, { signCount, grown, lastSignInAt });
     const risks = [
       ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
       ...(grown ? ['backup-eligibility-changed'] : []),
@@ -137,6 +138,7 @@ export class AcceptAuthentication {
       backedUp,
       version,
       bindingMac,
+      lastSignInAt,
       now,
       flag,
       event,
@@ -152,6 +154,7 @@ export class AcceptAuthentication {
       version,
       bindingMac,
       lastUsedAt: now,
+      lastSignInAt,
     });
     const shown = CredentialResponse.of(current, this.authenticators.findLabel(current.aaguid));
     return {
@@ -168,10 +171,18 @@ export class AcceptAuthentication {
   }
 
   /** Seals the credential as the use leaves it. Most uses change nothing that the seal covers. */
-  private sealUsed(credential: CredentialEntity, received: number, grown: boolean): CredentialEntity {
+  private sealUsed(
+    credential: CredentialEntity,
+    {
+      signCount: received,
+      grown,
+      lastSignInAt,
+    }: Pick<CredentialEntity, 'signCount' | 'lastSignInAt'> & { grown: boolean },
+  ): CredentialEntity {
     const signCount = Math.max(credential.signCount, received);
-    if (!grown && signCount === credential.signCount && !this.bindings.isOld(credential)) return credential;
-    const used = Object.assign(new CredentialEntity(), credential, { signCount });
+    const isSame = signCount === credential.signCount && lastSignInAt === credential.lastSignInAt;
+    if (!grown && isSame && !this.bindings.isOld(credential)) return credential;
+    const used = Object.assign(new CredentialEntity(), credential, { signCount, lastSignInAt });
     if (grown) Object.assign(used, { backupEligible: true, version: credential.version + 1 });
     return this.bindings.seal(used);
   }
@@ -219,6 +230,20 @@ export function demandActive({ status, statusReason }: CredentialEntity): void {
     'credential-revoked',
     `the passkey is revoked${statusReason === null ? '' : `: ${statusReason}`}`,
   );
+}
+
+/**
+ * True if a purpose of the relying party asks for the last sign-in, and this is one: an authentication, for whatever purpose,
+ * that also meets what the policy alone demands. A confirmation is none.
+ */
+function countsAsSignIn(
+  ceremony: AuthenticationCeremony,
+  { userVerified, backupEligible }: Pick<VerifiedAuthentication, 'userVerified' | 'backupEligible'>,
+): boolean {
+  const { alone } = ceremony.policy;
+  if (getCeremony(ceremony) !== 'authentication' || !asksForSignIns(alone)) return false;
+  const isVerified = userVerified || alone.userVerification !== 'required';
+  return isVerified && isAdmitted({ backup: alone.backup, attestation: 'any' }, { backupEligible, trusted: false });
 }
 
 /** True if the sign count does not grow although the authenticator counts (WebAuthn L3 §6.1.1). */

@@ -37,7 +37,8 @@ export interface AcceptAuthenticationInput {
   readonly backedUp: boolean;
   readonly backupEligible: boolean;
   readonly version: number;
-  /** The seal of the row with the new sign count, backup eligibility and version. */
+  readonly lastSignInAt: Date | null;
+  /** The seal of the row with the new sign count, backup eligibility, time of the last sign-in and version. */
   readonly bindingMac: Buffer;
   readonly now: Date;
   /** True if a sign count that does not grow is only flagged (signCountRegression). */
@@ -66,7 +67,7 @@ const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND c.version = r
 export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, signed_in timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -75,7 +76,7 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
      spent AS (${spendSql('locked')}),
      accepted AS (
        UPDATE credential c
-       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, version = new_version, binding_mac = new_mac, last_used_at = now
+       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, version = new_version, binding_mac = new_mac, last_used_at = now, last_sign_in_at = signed_in
        FROM locked v JOIN spent ON spent.id = v.challenge_id
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.id = v.id AND c.rp_id || '' = v.rp_id AND ${UNCHANGED}
        RETURNING ordinality, c.sign_count),
@@ -95,6 +96,7 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
     eligible: row.backupEligible,
     new_version: row.version,
     new_mac: toByteaText(row.bindingMac),
+    signed_in: row.lastSignInAt,
     ...toAuditRecord(event),
   }),
   line: ({ event }) => extractEvent(event),
@@ -138,6 +140,7 @@ const CREDENTIAL_TYPES: Readonly<Partial<Record<keyof CredentialEntity, string>>
   signCount: 'bigint',
   createdAt: 'timestamptz',
   lastUsedAt: 'timestamptz',
+  lastSignInAt: 'timestamptz',
   version: 'integer',
   bindingMac: 'bytea',
 };

@@ -38,6 +38,7 @@ const CHANGED: Record<keyof CredentialEntity, unknown> = {
   createdAt: Infinity,
   createdBy: 'spiffe://bank.example/b',
   lastUsedAt: new Date(0),
+  lastSignInAt: new Date(0),
   version: 2,
   bindingMac: randomBytes(20),
 };
@@ -50,6 +51,15 @@ describe('the seal of a credential', () => {
     for (const [member, value] of Object.entries(CHANGED)) {
       const row = Object.assign(sealRow(), { [member]: value });
       expect([member, bindings.isGenuine(row)]).toEqual([member, FREE.includes(member)]);
+    }
+  });
+
+  it('covers the time of the last sign-in also where it is changed or taken away', () => {
+    const [first, later] = [new Date(1_000), new Date(2_000)];
+    const row = sealRow({ lastSignInAt: first });
+    expect(bindings.isGenuine(row)).toBe(true);
+    for (const lastSignInAt of [later, null]) {
+      expect(bindings.isGenuine(Object.assign(makeCredentialRow(), row, { lastSignInAt }))).toBe(false);
     }
   });
 
@@ -105,6 +115,10 @@ describe('the seal of the version before', () => {
     const bindingMac = createHmac('sha256', TEST_KEYS.seals[0].former.credential).update(text).digest();
     return Object.assign(row, { bindingMac });
   };
+
+  it('does not hold for a row with a last sign-in, which that version did not know', () => {
+    expect(between.isGenuine(Object.assign(sealFormer(), { lastSignInAt: new Date() }))).toBe(false);
+  });
 
   it('holds for the row that it was made for, and is old', () => {
     const row = sealFormer();

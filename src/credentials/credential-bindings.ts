@@ -68,7 +68,8 @@ export class CredentialBindings {
 
 /**
  * Describes the members that only this service changes: all but the backup state and the time of the last use, which
- * change with each use. (The seal does not detect an old row that is restored whole, with its old seal. The version tells,
+ * change with each use. The time of the last sign-in counts where there is one, so rows that never had one keep their seals,
+ * and nobody can add, change or take away the time without the key. (The seal does not detect an old row that is restored whole, with its old seal. The version tells,
  * because the log's events name it: src/reconciliation.)
  */
 export function describeRow(row: Omit<CredentialEntity, 'bindingMac'>): SealedRow {
@@ -78,15 +79,19 @@ export function describeRow(row: Omit<CredentialEntity, 'bindingMac'>): SealedRo
   const trust = [row.backupEligible, row.attestationFormat, row.attestationTrust];
   return {
     kind: 'credential',
-    parts: [...identity, ...state, ...origin, ...trust],
+    parts: [...identity, ...state, ...origin, ...trust, ...listSignIn(row)],
     former: ({ credential }) => computeFormerSeal(credential, row),
   };
 }
 
-/** The version before sealed these members alone, with HMAC-SHA-256. */
+function listSignIn({ lastSignInAt }: Pick<CredentialEntity, 'lastSignInAt'>): Date[] {
+  return lastSignInAt ? [lastSignInAt] : [];
+}
+
+/** The version before sealed these members alone, with HMAC-SHA-256. It knew no last sign-in. */
 function computeFormerSeal(key: Buffer, row: Omit<CredentialEntity, 'bindingMac'>): Buffer {
   const { rpId, id, userId, credentialId, publicKey, aaguid, backupEligible, status } = row;
   const bytes = [credentialId, publicKey].map((each) => each.toString('base64'));
-  const sealed = [rpId, id, userId, ...bytes, aaguid, backupEligible, status];
+  const sealed = [rpId, id, userId, ...bytes, aaguid, backupEligible, status, ...listSignIn(row)];
   return computeHmac(key, JSON.stringify(sealed));
 }

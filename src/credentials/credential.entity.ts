@@ -95,6 +95,13 @@ export class CredentialEntity {
   lastUsedAt: Date | null;
 
   /**
+   * The time of the last sign-in that counts for a purpose with `maxAgeSeconds`. null: none since the relying party has such
+   * a purpose.
+   */
+  @Column({ type: 'timestamptz', name: 'last_sign_in_at', precision: 3, nullable: true })
+  lastSignInAt: Date | null;
+
+  /**
    * The number of changes that the log has an event of, the registration included; a use is none. 0: not changed since
    * credentials have versions.
    */

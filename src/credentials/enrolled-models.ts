@@ -32,8 +32,8 @@ class EnrolledModels extends EnrolledCredentials {
   async listPasskeys(context: RequestContext, rpId: string, userId: string): Promise<EnrolledPasskey[]> {
     const found = await this.credentials.listActive(rpId, userId);
     const genuine = await this.bindings.keepGenuine(context, found);
-    return genuine.map(({ credentialId, backupEligible, attestationTrust }) => {
-      return { credentialId, backupEligible, trusted: attestationTrust === 'trusted' };
+    return genuine.map(({ credentialId, backupEligible, attestationTrust, lastSignInAt }) => {
+      return { credentialId, backupEligible, trusted: attestationTrust === 'trusted', lastSignInAt };
     });
   }
 

@@ -28,6 +28,7 @@ export const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>
   createdAt: 'created_at',
   createdBy: 'created_by',
   lastUsedAt: 'last_used_at',
+  lastSignInAt: 'last_sign_in_at',
   version: 'version',
   bindingMac: 'binding_mac',
 };

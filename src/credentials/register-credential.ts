@@ -18,12 +18,14 @@ import {
 } from '../challenges/challenge.js';
 import { selectTransports } from '../challenges/descriptors.js';
 import { demandCredentialCapacity, getCredentialCapacity } from '../challenges/credential-capacity.js';
+import { demandRecentSignIn, hasMaxAge } from '../challenges/sign-in-age.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { makeUuidv7 } from '../config/random.js';
 import { AnswerRepository } from './answer.repository.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { applyPurpose } from '../relying-parties/purposes.js';
+import { EnrolledCredentials } from '../relying-parties/enrolled-credentials.js';
+import { type AppliedPolicy, applyPurpose } from '../relying-parties/purposes.js';
 import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { ADVICE, type Reason, Refusal, refuseUnless } from '../webauthn/refusal.js';
@@ -38,7 +40,9 @@ import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/cerem
 const MAX_NAME_CHARACTERS = 64;
 
 /** A challenge for a registration, with the relying party whose policy the answer is checked against. */
-interface Ceremony extends Pick<RelyingPartyEntity, 'origins' | 'policy' | 'version'> {
+interface Ceremony extends Pick<RelyingPartyEntity, 'origins' | 'version'> {
+  /** For the purpose of the challenge. */
+  readonly policy: AppliedPolicy;
   readonly challenge: Challenge & { readonly userId: string; readonly registration: RegistrationTerms };
 }
 
@@ -59,6 +63,7 @@ export class RegisterCredential {
     private readonly refused: RefusedAnswerRecorder,
     private readonly counts: ChallengeCounts,
     private readonly audit: AuditService,
+    private readonly enrolled: EnrolledCredentials,
   ) {}
 
   /** @throws Problem challenge-spent, registration-rejected, policy-rejected, credential-exists */
@@ -69,7 +74,7 @@ export class RegisterCredential {
       let party = await this.getParty(challenge.rpId);
       for (let check = 1; check <= MAX_CHECKS; check += 1) {
         const checked = await this.check(context, challenge, party, answer);
-        if (!(checked instanceof Refusal) && checked) return checked;
+        if (checked && !(checked instanceof Error)) return checked;
         this.parties.forget(challenge.rpId);
         const present = await this.getParty(challenge.rpId);
         if (checked && present.version === party.version) throw checked;
@@ -91,13 +96,15 @@ export class RegisterCredential {
     challenge: Challenge,
     party: RelyingPartyEntity,
     answer: RegisterCredentialDto,
-  ): Promise<CredentialEntity | Refusal | undefined> {
+  ): Promise<CredentialEntity | Refusal | Problem | undefined> {
     try {
       const ceremony = demandRegistrationCeremony(challenge, party);
       const verified = this.verify(answer.response, ceremony);
+      await this.demandSignIn(context, ceremony);
       return await this.store(context, ceremony, this.draftCredential(context, ceremony, answer, verified), verified);
     } catch (error) {
-      if (error instanceof Refusal) return error;
+      const isByPolicy = error instanceof Problem && error.slug === 'policy-rejected';
+      if (isByPolicy || error instanceof Refusal) return error;
       throw error;
     }
   }
@@ -105,6 +112,13 @@ export class RegisterCredential {
   /** @throws Problem relying-party-denied */
   private async getParty(rpId: string): Promise<RelyingPartyEntity> {
     return this.parties.getEnabled(rpId).catch(denyUnknown);
+  }
+
+  /** @throws Problem policy-rejected */
+  private async demandSignIn(context: AuthorizedContext, { policy, challenge }: Ceremony): Promise<void> {
+    if (!hasMaxAge(policy)) return;
+    const passkeys = await this.enrolled.listPasskeys(context, challenge.rpId, challenge.userId);
+    demandRecentSignIn(passkeys, policy, this.clock.now());
   }
 
   private verify(response: RegistrationResponseDto, ceremony: Ceremony): VerifiedRegistration {
@@ -153,6 +167,7 @@ export class RegisterCredential {
       createdAt: now,
       createdBy: context.caller.spiffeId,
       lastUsedAt: null,
+      lastSignInAt: null,
       version: 1,
     });
   }

@@ -8,6 +8,7 @@ import { RiskSignals } from '../access/risk-signals.js';
 import { UserSeals } from '../audit/user-seals.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { demandRecentSignIn, hasMaxAge } from '../challenges/sign-in-age.js';
 import { ChallengeSeal } from '../challenges/challenge-seal.js';
 import { type Ceremony, type Challenge, getCeremony, getPolicyPurpose } from '../challenges/challenge.js';
 import {
@@ -18,6 +19,7 @@ import {
 } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
 import { readCredential, readUser } from './loaded-answer.repository.js';
+import { EnrolledCredentials } from '../relying-parties/enrolled-credentials.js';
 import { applyPurpose } from '../relying-parties/purposes.js';
 import { RelyingPartyCopies, denyUnknown } from '../relying-parties/relying-party-copies.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -61,9 +63,10 @@ export class VerifyCredential {
     private readonly acceptance: AcceptAuthentication,
     private readonly risks: RiskSignals,
     private readonly unknown: UnknownCredentialCheck,
+    private readonly enrolled: EnrolledCredentials,
   ) {}
 
-  /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
+  /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected, policy-rejected */
   async verify<Verified extends VerifiedAuthentication>(
     context: AuthorizedContext,
     answer: AssertionAnswer,
@@ -98,6 +101,7 @@ export class VerifyCredential {
         credential: { credentialId: credential.credentialId, publicKey, backupEligible },
       };
       const verified = rules.verify(response as AuthenticationResponseJSON, expected, challenge);
+      await this.demandSignIn(context, ceremony, credential);
       const outcome = { ...rules, facts: rules.describe?.(verified) };
       return { verified, shown: await this.acceptance.accept(context, ceremony, credential, verified, outcome) };
     } catch (error) {
@@ -136,6 +140,16 @@ export class VerifyCredential {
     demandAllowedModel(ceremony.policy.authenticators, credential.aaguid, this.authenticators, this.clock.now());
     demandAttestation(ceremony.policy.admission, credential);
     return credential;
+  }
+
+  /** @throws Problem policy-rejected */
+  private async demandSignIn(
+    context: AuthorizedContext,
+    { policy }: AuthenticationCeremony,
+    { rpId, userId }: CredentialEntity,
+  ): Promise<void> {
+    if (!hasMaxAge(policy)) return;
+    demandRecentSignIn(await this.enrolled.listPasskeys(context, rpId, userId), policy, this.clock.now());
   }
 
   /** Adds the signal to forget the credential only if it is certain that the credential does not exist. */

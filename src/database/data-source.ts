@@ -23,6 +23,7 @@ import { ClosedRows1765230000000 } from './migrations/1765230000000-closed-rows.
 import { PublishablePendingEvents1765240000000 } from './migrations/1765240000000-publishable-pending-events.js';
 import { StatusOfARelyingParty1765250000000 } from './migrations/1765250000000-status-of-a-relying-party.js';
 import { ApprovalsOfOperators1765270000000 } from './migrations/1765270000000-approvals-of-operators.js';
+import { LastSignIn1765285000000 } from './migrations/1765285000000-last-sign-in.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -47,6 +48,7 @@ const MIGRATIONS = [
   PublishablePendingEvents1765240000000,
   StatusOfARelyingParty1765250000000,
   ApprovalsOfOperators1765270000000,
+  LastSignIn1765285000000,
 ];
 export const MIGRATIONS_TABLE = 'schema_migration';
 

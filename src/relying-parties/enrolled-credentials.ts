@@ -17,6 +17,8 @@ export interface ExpectedRefusal {
 /** An active passkey of a user. */
 export interface EnrolledPasskey extends AdmittedKind {
   readonly credentialId: Buffer;
+  /** null: no sign-in with it counts. */
+  readonly lastSignInAt: Date | null;
 }
 
 /**

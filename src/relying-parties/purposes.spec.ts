@@ -3,12 +3,16 @@ import { applyPurpose, isAdmitted } from './purposes.js';
 import { completePolicy, DEFAULT_POLICY } from './relying-party-policy.js';
 
 const ADMITS_ALL = { backup: 'any', attestation: 'any' };
+const NO_AGE = { maxAgeSeconds: Infinity };
 
 describe('a purpose', () => {
   const policy = completePolicy({
     challengeTtlSeconds: 200,
     backup: 'synced',
-    purposes: { pay: { backup: 'device-bound', attestation: 'trusted' }, look: { userVerification: 'discouraged' } },
+    purposes: {
+      pay: { backup: 'device-bound', attestation: 'trusted', maxAgeSeconds: 900 },
+      look: { userVerification: 'discouraged' },
+    },
   });
 
   it('replaces what it names, and leaves the rest to the policy', () => {
@@ -17,18 +21,22 @@ describe('a purpose', () => {
       backup: 'device-bound',
       attestation: { ...policy.attestation, trust: 'trusted' },
       admission: { backup: 'device-bound', attestation: 'trusted' },
+      maxAgeSeconds: 900,
+      alone: policy,
     });
     expect(applyPurpose(policy, 'look')).toEqual({
       ...policy,
       userVerification: 'discouraged',
       admission: ADMITS_ALL,
+      ...NO_AGE,
+      alone: policy,
     });
   });
 
   it.each([undefined, 'sign-in', 'constructor', 'toString', '__proto__', 'Pay', ''])(
     'that the policy does not list leaves the policy alone: %s',
     (purpose) => {
-      expect(applyPurpose(policy, purpose)).toEqual({ ...policy, admission: ADMITS_ALL });
+      expect(applyPurpose(policy, purpose)).toEqual({ ...policy, admission: ADMITS_ALL, ...NO_AGE, alone: policy });
     },
   );
 

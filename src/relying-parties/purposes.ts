@@ -8,6 +8,10 @@ export type Admission = Required<Pick<PurposePolicy, 'backup' | 'attestation'>>;
 export interface AppliedPolicy extends RelyingPartyPolicy {
   /** What the purpose demands of a passkey that is used. The policy alone selects none. */
   readonly admission: Admission;
+  /** The age that the user's last sign-in may have. */
+  readonly maxAgeSeconds: number;
+  /** The policy without the demands of the purpose. */
+  readonly alone: RelyingPartyPolicy;
 }
 
 /** A passkey, as far as an admission looks at it. */
@@ -33,6 +37,8 @@ export function applyPurpose(policy: RelyingPartyPolicy, purpose: string | undef
     backup: demanded.backup ?? policy.backup,
     attestation: { ...policy.attestation, trust: demanded.attestation ?? policy.attestation.trust },
     admission: { backup, attestation },
+    maxAgeSeconds: demanded.maxAgeSeconds ?? Infinity,
+    alone: policy,
   };
 }
 
@@ -45,6 +51,11 @@ export function findPurpose({ purposes }: RelyingPartyPolicy, purpose: string | 
 export function pointToPurpose(name: string, member?: keyof PurposePolicy): string {
   const pointer = appendPointer('/policy/purposes', name);
   return member ? appendPointer(pointer, member) : pointer;
+}
+
+/** True if a purpose asks when a user has signed in last. Only then that time is stored. */
+export function asksForSignIns({ purposes }: RelyingPartyPolicy): boolean {
+  return Object.values(purposes).some(({ maxAgeSeconds }) => maxAgeSeconds !== undefined);
 }
 
 /** True if an admission lets every passkey in. */

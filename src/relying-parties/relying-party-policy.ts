@@ -13,6 +13,8 @@ export interface PurposePolicy {
   readonly backup?: 'any' | 'device-bound' | 'synced';
   /** `trusted`: a passkey whose attestation was trusted at its registration. */
   readonly attestation?: 'any' | 'trusted';
+  /** The age that the user's last sign-in may have. Absent: any, or none. */
+  readonly maxAgeSeconds?: number;
 }
 
 /**

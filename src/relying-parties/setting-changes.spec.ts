@@ -69,6 +69,12 @@ const PAIRS: [pointer: string, strong: Policy, weak: Policy][] = [
   ['/policy/purposes/pay/challengeTtlSeconds', { purposes: { pay: { challengeTtlSeconds: 60 } } }, {}],
   ['/policy/purposes/pay/challengeTtlSeconds', {}, { purposes: { pay: { challengeTtlSeconds: 301 } } }],
   ['/policy/purposes/pay/backup', { purposes: { pay: { backup: 'synced' } } }, {}],
+  ['/policy/purposes/pay/maxAgeSeconds', { purposes: { pay: { maxAgeSeconds: 900 } } }, {}],
+  [
+    '/policy/purposes/pay/maxAgeSeconds',
+    { purposes: { pay: { maxAgeSeconds: 900 } } },
+    { purposes: { pay: { maxAgeSeconds: 901 } } },
+  ],
   [
     '/policy/purposes/pay/backup',
     { backup: 'device-bound' },

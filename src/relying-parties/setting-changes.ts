@@ -78,6 +78,7 @@ const PURPOSE_WEAKENS: Readonly<Record<keyof PurposePolicy, (before: AppliedPoli
     attestation: (before, after) =>
       trustsMore(before.attestation.trust, after.attestation.trust) ||
       trustsMore(before.admission.attestation, after.admission.attestation),
+    maxAgeSeconds: (before, after) => rises(before.maxAgeSeconds, after.maxAgeSeconds),
   };
 
 /** The members of a purpose. */

@@ -138,6 +138,7 @@ function accept(
     backupEligible,
     version: credential.version,
     bindingMac,
+    lastSignInAt: null,
     flag: false,
   };
   return { challengeId, credential, now, event, ...unchanged };

@@ -61,6 +61,7 @@ export const makeAcceptInput = (
   now: NOW,
   flag: false,
   bindingMac: credential.bindingMac,
+  lastSignInAt: null,
   event: makeEventRow(),
   ...changed,
 });

@@ -30,6 +30,7 @@ export function makeCredentialRow(changed: Partial<CredentialEntity> = {}): Cred
     createdAt: NOW,
     createdBy: 'spiffe://bank.example/a',
     lastUsedAt: null,
+    lastSignInAt: null,
     version: 1,
     bindingMac: randomBytes(32),
     ...changed,

@@ -1351,7 +1351,8 @@ export interface components {
          *       },
          *       "pay": {
          *         "backup": "device-bound",
-         *         "attestation": "trusted"
+         *         "attestation": "trusted",
+         *         "maxAgeSeconds": 900
          *       }
          *     }
          */
@@ -1377,6 +1378,13 @@ export interface components {
              *     refused with `attestation-untrusted`. At a registration it replaces `attestation.trust`.
              */
             attestation?: components["schemas"]["AttestationTrustRule"];
+            /**
+             * @description The age that the user's last sign-in may have: an authentication at this relying party that meets what the
+             *     policy alone demands, with a passkey that is still active. A challenge and an answer are refused with
+             *     `policy-rejected` and `sign-in-too-old` otherwise, as they are for a user who never signed in and for whoever is
+             *     no user. Sign-ins count from the moment in which a purpose has this member. Confirmations do not count.
+             */
+            maxAgeSeconds?: components["schemas"]["MaxAgeSeconds"];
         };
         /**
          * @description `trusted` accepts only an attestation whose certificate path ends in a known root.
@@ -1713,7 +1721,7 @@ export interface components {
          * @description The rule of the relying party's policy that forbids the request.
          * @enum {string}
          */
-        PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials";
+        PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials" | "sign-in-too-old";
         /**
          * @description The user limit that the request exceeds.
          * @enum {string}
@@ -1866,7 +1874,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description `receipts-not-configured`, which does not spend the challenge, or `authentication-rejected`, with a `reason`, which spends it. See `POST /v1/credentials/verify` for `signal`. */
+        /** @description `receipts-not-configured`, which does not spend the challenge; or `authentication-rejected`, or `policy-rejected` if the purpose demands a sign-in that is not so long ago, with a `reason`, which spends it. See `POST /v1/credentials/verify` for `signal`. */
         AuthenticationRejected: {
             headers: {
                 [name: string]: unknown;
@@ -2178,6 +2186,7 @@ export interface operations {
             404: components["responses"]["RelyingPartyUnknown"];
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["PolicyRejected"];
             429: components["responses"]["UserLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
@@ -2246,6 +2255,7 @@ export interface operations {
             404: components["responses"]["RelyingPartyUnknown"];
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["PolicyRejected"];
             429: components["responses"]["UserLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
@@ -2334,6 +2344,7 @@ export interface operations {
             404: components["responses"]["RelyingPartyUnknown"];
             413: components["responses"]["RequestTooLarge"];
             415: components["responses"]["MediaTypeUnsupported"];
+            422: components["responses"]["PolicyRejected"];
             429: components["responses"]["UserLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
@@ -2546,7 +2557,8 @@ export interface operations {
             415: components["responses"]["MediaTypeUnsupported"];
             /**
              * @description `receipts-not-configured`: the request asks for a receipt, and the service has no key to sign it. The
-             *     challenge is not spent. `authentication-rejected`, with a `reason`. The challenge is spent. With the reason `credential-unknown`,
+             *     challenge is not spent. `authentication-rejected`, or `policy-rejected` if the purpose demands a sign-in that
+             *     is not so long ago, with a `reason`. The challenge is spent. With the reason `credential-unknown`,
              *     `signal` is present only if the credential id certainly does not exist at the relying party. It is absent
              *     while a record that could be this passkey, or any record of the user, fails its integrity check.
              */

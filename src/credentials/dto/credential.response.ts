@@ -26,7 +26,16 @@ export class CredentialResponse {
   statusReason: string | null;
 
   static of(credential: CredentialEntity, authenticator: AuthenticatorLabel | null): CredentialResponse {
-    const { credentialId, publicKey, version, bindingMac, attestationFormat, attestationTrust, ...shown } = credential;
+    const {
+      credentialId,
+      publicKey,
+      version,
+      bindingMac,
+      attestationFormat,
+      attestationTrust,
+      lastSignInAt,
+      ...shown
+    } = credential;
     return {
       ...shown,
       credentialId: credentialId.toString('base64url'),

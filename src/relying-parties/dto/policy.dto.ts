@@ -106,6 +106,12 @@ class PurposePolicyDto {
   @Optional()
   @IsIn(TRUSTS)
   attestation?: 'any' | 'trusted';
+
+  @Optional()
+  @IsInt()
+  @Min(1)
+  @Max(86_400)
+  maxAgeSeconds?: number;
 }
 
 export class PolicyDto {
