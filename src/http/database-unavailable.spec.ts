@@ -80,7 +80,8 @@ describe('an error that node-postgres really throws is classified', () => {
   let silent: Server;
   beforeAll(async () => {
     database = await createTestDatabase();
-    silent = createServer();
+    // It reads, so that it sees the end of a connection.
+    silent = createServer((socket) => socket.resume());
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
   });
   afterAll(async () => {
