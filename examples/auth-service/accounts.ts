@@ -31,6 +31,10 @@ export class Accounts {
     return [...this.#byEmail.values()].find((account) => account.id === id);
   }
 
+  findByEmail(email: string): Account | undefined {
+    return this.#byEmail.get(email);
+  }
+
   /** @returns undefined if the address already has an account */
   async signUp(email: string, name: string, password: string): Promise<Account | undefined> {
     const salt = randomBytes(16);

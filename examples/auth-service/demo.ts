@@ -1,18 +1,20 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { type LaunchedProgram, launchAuthService, launchPasskeyManager } from './launch.ts';
+import { type LaunchedProgram, launchAuthService, launchPasskeyManager, launchShop } from './launch.ts';
 import { requireFreePorts } from './ports.ts';
-import { connectAs, dataDir, origin, port, rpId } from './settings.ts';
+import { connectAs, dataDir, origin, port, rpId, shop } from './settings.ts';
 
 const USAGE = 'usage: npm run demo';
 const HELP = `${USAGE}
 
-Runs the example auth-service with Passkey Manager on this machine, and prints the page to open. Both end with it.
+Runs the example auth-service and a shop with Passkey Manager on this machine, and prints the pages to open. All end with it.
 
 Options:
   --help, -h  Prints this text.
 
 Environment:
   AUTH_SERVICE_PORT  The port of the page; 3000 without it.
+  SHOP_PORT          The port of the shop; 3001 without it.
   PASSKEY_…          The settings of Passkey Manager, such as PASSKEY_DATA_DIR and PASSKEY_HTTPS_PORT; README.md lists them.
 
 Exit codes:
@@ -41,6 +43,7 @@ async function runDemo(): Promise<void> {
     PASSKEY_HTTPS_PORT: Number(process.env['PASSKEY_HTTPS_PORT'] ?? 8443),
     PASSKEY_MANAGEMENT_PORT: Number(process.env['PASSKEY_MANAGEMENT_PORT'] ?? 8081),
     AUTH_SERVICE_PORT: port,
+    SHOP_PORT: shop.port,
   });
   console.log(
     'Starting Passkey Manager. The first start creates a database and certificates, which takes a few seconds.',
@@ -49,8 +52,9 @@ async function runDemo(): Promise<void> {
   const passkeyManager = await launchPasskeyManager(process.env, logFile);
   if (!(await watch(passkeyManager))) return;
   await allowOrigin(passkeyManager.url);
-  const authService = await launchAuthService({ ...process.env, PASSKEY_URL: passkeyManager.url });
-  if (!(await watch(authService))) return;
+  const env = { ...process.env, PASSKEY_URL: passkeyManager.url, SHOP_KEY: randomBytes(32).toString('base64url') };
+  if (!(await watch(await launchAuthService(env)))) return;
+  if (!(await watch(await launchShop(env)))) return;
   console.log(`
   Open  ${origin}
 
@@ -59,6 +63,10 @@ async function runDemo(): Promise<void> {
     3. Sign out, click into the e-mail field and choose the passkey.
     4. Rename, suspend or revoke it, and see in "Audit" what was recorded.
 
+  Then  ${shop.origin}
+
+    5. Buy coffee with the passkey, and have the shop verify the receipt.
+
   No such device? Chrome and Edge have a virtual one in DevTools: ⋮ > More tools > WebAuthn.
 
   Passkey Manager   ${passkeyManager.url} (mutual TLS)
@@ -66,7 +74,7 @@ async function runDemo(): Promise<void> {
   Log               ${logFile}
   Data              ${dataDir}
 
-  Press Ctrl-C to stop both services. The passkeys are kept.
+  Press Ctrl-C to stop all of them. The passkeys are kept.
 `);
 }
 

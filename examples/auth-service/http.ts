@@ -32,7 +32,7 @@ export const SECURITY_HEADERS = {
     "require-trusted-types-for 'script'",
   ].join('; '),
   'cross-origin-opener-policy': 'same-origin',
-  'permissions-policy': 'publickey-credentials-get=(self), publickey-credentials-create=(self)',
+  'permissions-policy': 'publickey-credentials-get=(self), publickey-credentials-create=(self), payment=(self)',
   'referrer-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
 };

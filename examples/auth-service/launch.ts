@@ -35,6 +35,13 @@ export async function launchAuthService(env: NodeJS.ProcessEnv): Promise<Launche
   return launched;
 }
 
+/** @param env with `SHOP_KEY` as auth-service has it, which must run */
+export async function launchShop(env: NodeJS.ProcessEnv): Promise<LaunchedProgram> {
+  const launched = launch('shop', new URL('../shop/server.ts', import.meta.url), env);
+  await waitForOutput(launched, /listens on http:\/\/localhost:\d+/);
+  return launched;
+}
+
 function launch(name: string, script: URL, env: NodeJS.ProcessEnv, logFile?: string): LaunchedProgram {
   let output = '';
   // Ctrl-C in a terminal signals the whole process group. In its own group, the child gets only the signal of stop().

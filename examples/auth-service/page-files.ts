@@ -11,14 +11,19 @@ const TYPES: Record<string, string> = {
   '.svg': 'image/svg+xml',
 };
 
-const FOLDERS = {
+/** The folders of auth-service's page, by the prefix of their paths. The root comes last. */
+export const PAGE = {
   '/vendor/simplewebauthn/': new URL('.', import.meta.resolve('@simplewebauthn/browser')),
   '/': new URL('./page/', import.meta.url),
 };
 
-/** Sends a file of the page from disk. There is no build step. */
-export async function sendFile(response: ServerResponse, path: string): Promise<void> {
-  const [prefix, folder] = Object.entries(FOLDERS).find(([prefix]) => path.startsWith(prefix)) ?? ['/', FOLDERS['/']];
+/** Sends a file of a page from disk. There is no build step. */
+export async function sendFile(
+  response: ServerResponse,
+  path: string,
+  folders: Readonly<Record<string, URL>>,
+): Promise<void> {
+  const [prefix, folder] = Object.entries(folders).find(([prefix]) => path.startsWith(prefix))!;
   const file = new URL(path === '/' ? 'index.html' : `./${path.slice(prefix.length)}`, folder);
   const type = TYPES[extname(file.pathname)];
   try {

@@ -16,9 +16,9 @@ export class Refusal extends Error {
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof PasskeyProblem) {
-    const { status, slug: code, reason, signal, requestId, retryAfterSeconds } = error;
+    const { status, slug: code, reason, member, signal, requestId, retryAfterSeconds } = error;
     if ([404, 409, 422, 429].includes(status)) {
-      return new Refusal(status, code, { reason, signal, requestId, retryAfterSeconds });
+      return new Refusal(status, code, { reason, member, signal, requestId, retryAfterSeconds });
     }
     if (status === 503) return new Refusal(503, 'passkeys-unavailable', { requestId });
     console.error(`Passkey Manager refused the request: ${error.message} (${requestId ?? 'no request id'})`);

@@ -5,8 +5,18 @@ import { PasskeyManager } from '@passkey-manager/client';
 export const dataDir = resolve(process.env['PASSKEY_DATA_DIR'] ?? '.data');
 
 export const port = Number(process.env['AUTH_SERVICE_PORT'] ?? 3000);
+const shopPort = Number(process.env['SHOP_PORT'] ?? 3001);
 /** The origin of the page in the browser. Sign-ins and passkeys work only here. */
 export const origin = `http://localhost:${String(port)}`;
+/** The shop, another company whose payments users confirm with their passkeys. Its name is the audience of its receipts. */
+export const shop = {
+  name: 'Corner Shop',
+  audience: 'https://shop.example',
+  port: shopPort,
+  origin: `http://localhost:${String(shopPort)}`,
+  /** By this the shop's server proves that it is the shop. If it is undefined, auth-service has no shop. */
+  key: process.env['SHOP_KEY'],
+};
 /** Passkey Manager's development relying party. */
 export const rpId = 'localhost';
 export const accountsFile = join(dataDir, 'auth-service', 'accounts.json');

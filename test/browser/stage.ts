@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -8,6 +9,7 @@ import { PasskeyManager } from '@passkey-manager/client';
 import {
   launchAuthService,
   launchPasskeyManager,
+  launchShop,
   type PasskeyManagerProcess,
 } from '../../examples/auth-service/launch.ts';
 
@@ -23,37 +25,47 @@ export const CHROMIUM_ARGUMENTS = [
   '--no-first-run',
 ];
 
-/** The real service with its own database, the example, and a browser with a software passkey device. */
+/** The real service with its own database, the example, its shop, and a browser with a software passkey device. */
 export class Stage {
   readonly page: Page;
   readonly origin: string;
+  readonly shopOrigin: string;
+  readonly dataDir: string;
   readonly device: Device;
   readonly #env: NodeJS.ProcessEnv;
   readonly #ends: (() => Promise<unknown>)[];
   #passkeyManager: PasskeyManagerProcess;
 
-  private constructor(parts: Pick<Stage, 'page' | 'origin' | 'device'>, running: Running) {
+  private constructor(parts: Pick<Stage, 'page' | 'origin' | 'shopOrigin' | 'dataDir' | 'device'>, running: Running) {
     this.page = parts.page;
     this.origin = parts.origin;
+    this.shopOrigin = parts.shopOrigin;
+    this.dataDir = parts.dataDir;
     this.device = parts.device;
     this.#env = running.env;
     this.#ends = running.ends;
     this.#passkeyManager = running.passkeyManager;
   }
 
-  static async set({ pixels = 1, ...viewport } = { width: 1280, height: 800 }): Promise<Stage> {
+  /** @param features of Chromium that are off by default */
+  static async set(
+    { pixels = 1, ...viewport } = { width: 1280, height: 800 },
+    features: readonly string[] = [],
+  ): Promise<Stage> {
     const ends: (() => Promise<unknown>)[] = [];
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(1));
     try {
       const dataDir = await mkdtemp(join(tmpdir(), 'passkey-manager-browser-'));
       ends.push(() => rm(dataDir, { recursive: true, force: true }));
-      const [httpsPort, managementPort, pagePort] = await findFreePorts(3);
+      const [httpsPort, managementPort, pagePort, shopPort] = await findFreePorts(4);
       const env = {
         ...process.env,
         PASSKEY_DATA_DIR: dataDir,
         PASSKEY_HTTPS_PORT: String(httpsPort),
         PASSKEY_MANAGEMENT_PORT: String(managementPort),
         AUTH_SERVICE_PORT: String(pagePort),
+        SHOP_PORT: String(shopPort),
+        SHOP_KEY: randomBytes(32).toString('base64url'),
       };
       const passkeyManager = await launchPasskeyManager(env);
       const running = { env, ends, passkeyManager };
@@ -61,16 +73,19 @@ export class Stage {
       await allowOrigin(origin, passkeyManager.url, dataDir);
       const authService = await launchAuthService({ ...env, PASSKEY_URL: passkeyManager.url });
       ends.push(() => authService.stop());
+      const shop = await launchShop(env);
+      ends.push(() => shop.stop());
       const browser = await chromium.launch({
         executablePath: CHROMIUM_PATH,
-        args: CHROMIUM_ARGUMENTS,
+        args: [...CHROMIUM_ARGUMENTS, `--enable-features=${features.join()}`],
       });
       ends.push(() => browser.close());
       const page = await browser.newPage({ viewport, deviceScaleFactor: pixels });
       page.setDefaultTimeout(15_000);
       await page.addInitScript(withoutAutofillWhenAsked);
       const device = await Device.plugIn(await page.context().newCDPSession(page));
-      return new Stage({ page, origin, device }, running);
+      const shopOrigin = `http://localhost:${String(shopPort)}`;
+      return new Stage({ page, origin, shopOrigin, dataDir, device }, running);
     } catch (error) {
       await endAll(ends);
       throw error;
@@ -91,6 +106,14 @@ export class Stage {
     const exitCode = await this.#passkeyManager.stop();
     this.#passkeyManager = await launchPasskeyManager(this.#env);
     return exitCode;
+  }
+
+  /** Runs `action` while Passkey Manager does not. */
+  async withoutPasskeyManager(action: () => Promise<void>): Promise<void> {
+    await this.#passkeyManager.stop();
+    await action().finally(async () => {
+      this.#passkeyManager = await launchPasskeyManager(this.#env);
+    });
   }
 
   async strike(): Promise<void> {

@@ -21,6 +21,8 @@ export class PasskeyProblem extends Error {
   /** Tells a developer what to do about the problem. */
   readonly advice: string | undefined;
   readonly reason: Body['reason'];
+  /** With the reason `payment-mismatch`, the member of the client data that differs. */
+  readonly member: Body['member'];
   readonly invalid: Body['invalid'];
   readonly signal: Body['signal'];
   /** The id of the request in the service's log and in the audit log. */
@@ -37,6 +39,7 @@ export class PasskeyProblem extends Error {
     this.detail = body.detail;
     this.advice = body.advice;
     this.reason = body.reason;
+    this.member = body.member;
     this.invalid = body.invalid;
     this.signal = body.signal;
     this.requestId = body.instance;

@@ -4,6 +4,8 @@ import { describeReason } from './messages.js';
 const DONE = {
   'credential.register': (it) => `${it} was created`,
   'credential.verify': (it) => `${it} signed you in`,
+  'confirmation.verify': (it) => `${it} confirmed a payment`,
+  'payment.verify': (it) => `${it} confirmed a payment in a shop`,
   'credential.rename': (it, newName) => `${it} was renamed${newName ? ` to “${newName}”` : ''}`,
   'credential.suspend': (it) => `${it} was suspended`,
   'credential.reinstate': (it) => `${it} was reinstated`,
@@ -14,6 +16,8 @@ const REFUSED = {
   'challenge.issue': () => 'You asked for a new passkey and did not get one',
   'credential.register': () => 'A new passkey was refused',
   'credential.verify': (it) => `${it} was refused at sign-in`,
+  'confirmation.verify': (it) => `${it} was refused at a payment`,
+  'payment.verify': (it) => `${it} was refused at a payment in a shop`,
 };
 
 export function showAudit(events) {

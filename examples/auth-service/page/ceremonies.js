@@ -9,10 +9,13 @@ export function cancelCeremony() {
   webauthn.WebAuthnAbortService.cancelCeremony();
 }
 
-/** @param waiting a callback for the moment when the device is asked and `cancelCeremony` can end the wait */
-export async function createPasskey(waiting) {
+/**
+ * @param waiting a callback for the moment when the device is asked and `cancelCeremony` can end the wait
+ * @param forPayments if the browser shall also offer it for payments in shops
+ */
+export async function createPasskey(waiting, forPayments) {
   const { challengeId, publicKey } = await call('POST', '/api/passkeys/challenge');
-  const asked = webauthn.startRegistration({ optionsJSON: publicKey });
+  const asked = webauthn.startRegistration({ optionsJSON: forPayments ? addPayments(publicKey) : publicKey });
   waiting();
   const response = await asked;
   try {
@@ -20,6 +23,24 @@ export async function createPasskey(waiting) {
   } finally {
     await signalAccepted(); // if the service has refused the passkey, the device can remove it
   }
+}
+
+/** Browsers keep passkeys for payments on this device only (SPC §5). */
+function addPayments(options) {
+  const { extensions, authenticatorSelection } = options;
+  return {
+    ...options,
+    extensions: { ...extensions, payment: { isPayment: true } },
+    authenticatorSelection: { ...authenticatorSelection, authenticatorAttachment: 'platform' },
+  };
+}
+
+/** @param waiting as for `createPasskey` */
+export async function confirmPayment(path, waiting) {
+  const { challengeId, publicKey } = await call('POST', `${path}/challenge`);
+  const asked = webauthn.startAuthentication({ optionsJSON: publicKey });
+  waiting();
+  return call('POST', path, { challengeId, response: await asked });
 }
 
 /** @param waiting as for `createPasskey` */

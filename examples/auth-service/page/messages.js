@@ -67,6 +67,8 @@ const TEXTS = {
     'That passkey belongs to another account',
     'We revoked it and added nothing to your account. Sign out, sign in again and create a new one.',
   ],
+  'payment-unknown': ['There is no such payment', 'It may be too old. Go back to the shop and pay again.'],
+  'payment-closed': ['This payment is over', 'It was confirmed or cancelled already. Go back to the shop.'],
   'signed-out': ['You are signed out', 'The session has ended. Sign in again.'],
   'rate-limited': ['Too many requests at once', 'Wait a few seconds and try again.'],
   'passkeys-unavailable': [
@@ -101,7 +103,7 @@ const TEXTS = {
 
 /** Titles and advice for the reasons without their own text. */
 const REJECTED = {
-  'authentication-rejected': ['The sign-in was refused', 'Try another way.'],
+  'authentication-rejected': ['The passkey was refused', 'Try another way.'],
   'registration-rejected': ['The passkey was refused', 'Nothing was added.'],
   'policy-rejected': ['That is not allowed here', 'Nothing was changed.'],
 };
@@ -144,15 +146,15 @@ export function showWaiting(cancel) {
 }
 
 export function showSuccess(title, text) {
-  show('success', 'check', title, text);
+  showBanner('success', 'check', title, text);
 }
 
 export function showError(error) {
   if (!error.code && error.name !== 'NotAllowedError') console.error(error);
-  show('error', 'cross', ...textOf(error), error.requestId);
+  showBanner('error', 'cross', ...textOf(error), error.requestId);
 }
 
-function show(kind, symbol, title, text, requestId) {
+export function showBanner(kind, symbol, title, text, requestId) {
   const close = h('button', { type: 'button', className: 'close', ariaLabel: 'Dismiss' }, icon('cross'));
   close.addEventListener('click', clearMessage);
   const reference = requestId && h('p', { className: 'reference' }, `For the log: ${requestId}`);

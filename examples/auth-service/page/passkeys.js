@@ -2,6 +2,7 @@ import { call } from './api.js';
 import { cancelCeremony, canUsePasskeys, createPasskey, signalAccepted } from './ceremonies.js';
 import { $, busy, h, icon, when } from './dom.js';
 import { clearMessage, showError, showSuccess, showWaiting } from './messages.js';
+import { browserConfirmsPayments } from './payments.js';
 
 /** The COSE algorithm identifier of ML-DSA-44. */
 const ML_DSA_44 = -48;
@@ -22,9 +23,11 @@ export function setUpPasskeys(changed) {
 
   $('create-passkey').disabled = !canUsePasskeys();
   $('create-unable').hidden = canUsePasskeys();
+  void browserConfirmsPayments().then((confirms) => ($('for-payments').hidden = !confirms));
   $('create-passkey').addEventListener('click', ({ currentTarget }) =>
     attempt(currentTarget, async () => {
-      const { name } = await createPasskey(() => showWaiting(cancelCeremony));
+      const forPayments = !$('for-payments').hidden && $('for-payments-box').checked;
+      const { name } = await createPasskey(() => showWaiting(cancelCeremony), forPayments);
       showSuccess(
         'Your passkey is ready',
         `It is called “${name}”. Sign out and try it. You do not have to type anything.`,
