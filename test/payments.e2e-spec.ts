@@ -6,6 +6,7 @@ import {
   type AuditEvent,
   type Credential,
   makeAuthenticationRejected,
+  makePolicyRejected,
   makeProblem,
   type Page,
   type Verification,
@@ -101,6 +102,21 @@ describe('POST /v1/challenges/payment', () => {
     });
     expect(JSON.stringify(methodData)).not.toMatch(/callerOrigins|topOrigins/);
     expect(details.total.amount).toEqual(PAYMENT.total);
+  });
+
+  it('follows the purpose pay, which no payment makes younger', async () => {
+    const put = (purposes: object) => service.relyingParty(login.rpId, { purposes });
+    await put({ pay: { maxAgeSeconds: 600 } });
+    expect(await request({})).toMatchObject(makePolicyRejected('sign-in-too-old'));
+    service.clock.freeze();
+    await login.authenticated(authenticator);
+    service.clock.advance(500);
+    const issued = await begin();
+    requireStatus(await confirm(issued.challengeId, answer(issued)), 200);
+    service.clock.advance(101);
+    expect(await request({})).toMatchObject(makePolicyRejected('sign-in-too-old'));
+    service.clock.reset();
+    await put({});
   });
 
   it('offers decoys to a user without passkeys, always the same', async () => {
