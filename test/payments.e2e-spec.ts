@@ -9,44 +9,24 @@ import {
   makePolicyRejected,
   makeProblem,
   type Page,
-  type Verification,
 } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import type { Answer } from './support/client.js';
+import { PAYMENT, PaymentCeremonies, type PaymentChallenge, SHOP, showPayment } from './support/payment-ceremonies.js';
 import { TestService } from './support/service.js';
 
 const SPENT = makeProblem(409, 'challenge-spent');
-const SHOP = 'https://shop.example';
 const PSP = 'https://psp.example';
-const ICON = 'https://login.example.com/card.png';
+const ICON = PAYMENT.instrument.icon;
 const LOGOS = ['Bank', 'Network'].map((label) => ({ url: `https://login.example.com/${label}.png`, label }));
-const PAYMENT = {
-  total: { currency: 'EUR', value: '12.50' },
-  payeeName: 'Shop',
-  payeeOrigin: SHOP,
-  instrument: { displayName: 'Debit card ••1234', icon: ICON },
-  callerOrigins: [SHOP],
-};
 
 type Members = Record<string, unknown>;
-interface PaymentData {
-  challenge: string;
-  rpId: string;
-  credentialIds: string[];
-}
-interface PaymentChallenge {
-  challengeId: string;
-  digest: string;
-  methodData: { supportedMethods: string; data: PaymentData };
-  details: { total: { label: string; amount: unknown } };
-}
-type PaymentConfirmation = Verification & { digest: string; payment: Members; receipt?: string };
 
 let service: TestService;
 let login: Ceremonies<string>;
 let authenticator: Authenticator;
 let credential: Credential;
 let user: string;
+let payments: PaymentCeremonies<string>;
 let users = 0;
 
 beforeAll(async () => {
@@ -60,39 +40,15 @@ beforeEach(async () => {
   authenticator = new Authenticator();
   user = `user-${String((users += 1))}`;
   credential = await login.registered(user, authenticator);
+  payments = new PaymentCeremonies(service.client, 'auth-service', login.rpId, user);
 });
 
-const request = (payment: object, members: object = {}): Promise<Answer<PaymentChallenge>> =>
-  service.client.call('auth-service', 'POST', '/v1/challenges/payment', {
-    ...{ rpId: login.rpId, userId: user, payment: { ...PAYMENT, ...payment } },
-    ...members,
-  });
-const begin = async (payment: object = {}): Promise<PaymentChallenge> => requireStatus(await request(payment), 201);
-const confirm = (challengeId: string, response: unknown, members = {}): Promise<Answer<PaymentConfirmation>> =>
-  service.client.call('auth-service', 'POST', '/v1/payments', { challengeId, response, ...members });
-
-/** The browser and the authenticator: shows the payment on the shop's page, and signs what it showed. */
-function answer(
-  { methodData: { data } }: PaymentChallenge,
-  payment: Members = {},
-  { clientData, ...interference }: AssertionInterference = {},
-) {
-  const options = {
-    challenge: data.challenge,
-    rpId: data.rpId,
-    allowCredentials: data.credentialIds.map((id) => ({ type: 'public-key' as const, id })),
-  };
-  const { total, payeeName, payeeOrigin, instrument } = PAYMENT;
-  const shown = { total, payeeName, payeeOrigin, instrument, paymentEntitiesLogos: [], topOrigin: SHOP };
-  return authenticator.get(options, SHOP, {
-    clientData: { type: 'payment.get', payment: { rpId: data.rpId, ...shown, ...payment }, ...clientData },
-    ...interference,
-  });
-}
+const answer = (issued: PaymentChallenge, payment: Members = {}, interference: AssertionInterference = {}) =>
+  showPayment(issued, authenticator, { payment, interference });
 
 describe('POST /v1/challenges/payment', () => {
   it('returns what new PaymentRequest() takes', async () => {
-    const { methodData, details } = await begin({ paymentEntitiesLogos: LOGOS });
+    const { methodData, details } = await payments.begin({ paymentEntitiesLogos: LOGOS });
     expect(methodData).toMatchObject({
       supportedMethods: 'secure-payment-confirmation',
       data: {
@@ -107,20 +63,20 @@ describe('POST /v1/challenges/payment', () => {
   it('follows the purpose pay, which no payment makes younger', async () => {
     const put = (purposes: object) => service.relyingParty(login.rpId, { purposes });
     await put({ pay: { maxAgeSeconds: 600 } });
-    expect(await request({})).toMatchObject(makePolicyRejected('sign-in-too-old'));
+    expect(await payments.request({})).toMatchObject(makePolicyRejected('sign-in-too-old'));
     service.clock.freeze();
     await login.authenticated(authenticator);
     service.clock.advance(500);
-    const issued = await begin();
-    requireStatus(await confirm(issued.challengeId, answer(issued)), 200);
+    const issued = await payments.begin();
+    requireStatus(await payments.confirm(issued.challengeId, answer(issued)), 200);
     service.clock.advance(101);
-    expect(await request({})).toMatchObject(makePolicyRejected('sign-in-too-old'));
+    expect(await payments.request({})).toMatchObject(makePolicyRejected('sign-in-too-old'));
     service.clock.reset();
     await put({});
   });
 
   it('offers decoys to a user without passkeys, always the same', async () => {
-    const issue = async () => requireStatus(await request({}, { userId: 'nobody' }), 201);
+    const issue = async () => requireStatus(await payments.request({}, { userId: 'nobody' }), 201);
     const [first, second] = [await issue(), await issue()];
     expect(first.methodData.data.credentialIds).not.toEqual([]);
     expect(second.methodData.data.credentialIds).toEqual(first.methodData.data.credentialIds);
@@ -156,14 +112,14 @@ describe('POST /v1/challenges/payment', () => {
       '/payment',
     ],
   ])('refuses %s', async (_, payment, pointer) => {
-    expect(await request(payment)).toMatchObject({
+    expect(await payments.request(payment)).toMatchObject({
       ...makeProblem(400, 'request-malformed'),
       body: { invalid: expect.arrayContaining([expect.objectContaining({ pointer })]) },
     });
   });
 
   it('sends what a browser will write, and expects that', async () => {
-    const issued = await begin({
+    const issued = await payments.begin({
       total: { currency: 'eur', value: '12.50' },
       instrument: { displayName: 'Card', icon: 'https://Login.Example.com' },
     });
@@ -175,23 +131,23 @@ describe('POST /v1/challenges/payment', () => {
       methodData: { data: { instrument: written.instrument } },
       details: { total: { amount: written.total } },
     });
-    expect(await confirm(issued.challengeId, answer(issued, written))).toMatchObject({ status: 200 });
+    expect(await payments.confirm(issued.challengeId, answer(issued, written))).toMatchObject({ status: 200 });
   });
 
   it('takes images of any length, because the challenge holds their digests', async () => {
     const icon = `data:image/png;base64,${'A'.repeat(20_000)}`;
-    const issued = await begin({ instrument: { displayName: 'Card', icon } });
+    const issued = await payments.begin({ instrument: { displayName: 'Card', icon } });
     const response = answer(issued, { instrument: { displayName: 'Card', icon } });
-    const { payment } = requireStatus(await confirm(issued.challengeId, response), 200);
+    const { payment } = requireStatus(await payments.confirm(issued.challengeId, response), 200);
     expect(payment['instrument']).toEqual({ displayName: 'Card', icon });
   });
 });
 
 describe('POST /v1/payments', () => {
   it('tells who agreed to pay what, to whom, and on which page', async () => {
-    const issued = await begin({ paymentEntitiesLogos: LOGOS });
+    const issued = await payments.begin({ paymentEntitiesLogos: LOGOS });
     const response = answer(issued, { paymentEntitiesLogos: LOGOS.slice(1) });
-    const confirmed = requireStatus(await confirm(issued.challengeId, response), 200);
+    const confirmed = requireStatus(await payments.confirm(issued.challengeId, response), 200);
     expect(confirmed).toMatchObject({
       ...{ verified: true, rpId: login.rpId, userId: user, purpose: null, userVerified: true, risks: [] },
       digest: issued.digest,
@@ -216,10 +172,10 @@ describe('POST /v1/payments', () => {
     ['another page', { topOrigin: PSP }, 'payment.topOrigin'],
     ['another relying party', { rpId: 'example.com' }, 'payment.rpId'],
   ])('refuses %s, and names the member', async (_, payment, member) => {
-    const issued = await begin();
-    const refused = await confirm(issued.challengeId, answer(issued, payment));
+    const issued = await payments.begin();
+    const refused = await payments.confirm(issued.challengeId, answer(issued, payment));
     expect(refused).toMatchObject({ ...makeAuthenticationRejected('payment-mismatch'), body: { member } });
-    expect(await confirm(issued.challengeId, answer(issued))).toMatchObject(SPENT);
+    expect(await payments.confirm(issued.challengeId, answer(issued))).toMatchObject(SPENT);
     expect(await service.readCredential(credential.id)).toEqual(credential);
   });
 
@@ -231,19 +187,21 @@ describe('POST /v1/payments', () => {
     ['without user verification', { flags: { UV: false } }, 'user-verification-missing'],
     ['for another relying party', { rpId: 'example.com' }, 'rp-id-mismatch'],
   ])('refuses an answer %s', async (_, interference, reason) => {
-    const issued = await begin();
-    expect(await confirm(issued.challengeId, answer(issued, {}, interference))).toMatchObject(
+    const issued = await payments.begin();
+    expect(await payments.confirm(issued.challengeId, answer(issued, {}, interference))).toMatchObject(
       makeAuthenticationRejected(reason),
     );
   });
 
   it('gives a receipt with the digest, for an audience that the access policy grants', async () => {
-    const issued = await begin();
+    const issued = await payments.begin();
     const response = answer(issued);
-    const refused = await confirm(issued.challengeId, response, { receipt: { audience: 'https://other.example' } });
+    const refused = await payments.confirm(issued.challengeId, response, {
+      receipt: { audience: 'https://other.example' },
+    });
     expect(refused).toMatchObject(makeProblem(403, 'permission-denied'));
     const { receipt, auditId } = requireStatus(
-      await confirm(issued.challengeId, response, { receipt: { audience: SHOP } }),
+      await payments.confirm(issued.challengeId, response, { receipt: { audience: SHOP } }),
       200,
     );
     const claims: unknown = JSON.parse(Buffer.from(receipt!.split('.')[1]!, 'base64url').toString());
@@ -251,21 +209,21 @@ describe('POST /v1/payments', () => {
   });
 
   it('takes the frame of a payment service provider in a page that was named', async () => {
-    const issued = await begin({ callerOrigins: [PSP], topOrigins: [SHOP] });
+    const issued = await payments.begin({ callerOrigins: [PSP], topOrigins: [SHOP] });
     const framed = { clientData: { origin: PSP, crossOrigin: true, topOrigin: SHOP } };
-    expect(await confirm(issued.challengeId, answer(issued, {}, framed))).toMatchObject({
+    expect(await payments.confirm(issued.challengeId, answer(issued, {}, framed))).toMatchObject({
       status: 200,
       body: { payment: { callerOrigin: PSP, topOrigin: SHOP } },
     });
   });
 
   it('refuses a passkey that was not offered, also if it is the user’s', async () => {
-    const issued = await begin();
+    const issued = await payments.begin();
     const later = new Authenticator();
     const second = await login.registered(user, later);
     authenticator = later;
     issued.methodData.data.credentialIds = [second.credentialId];
-    expect(await confirm(issued.challengeId, answer(issued))).toMatchObject(
+    expect(await payments.confirm(issued.challengeId, answer(issued))).toMatchObject(
       makeAuthenticationRejected('credential-not-allowed'),
     );
   });
@@ -278,7 +236,7 @@ describe('a challenge for one ceremony is good for no other:', () => {
 
   it('the challenge of a payment signs nobody in, by neither kind of assertion', async () => {
     for (const type of ['payment.get', 'webauthn.get']) {
-      const issued = await begin();
+      const issued = await payments.begin();
       const response = answer(issued, {}, { clientData: { type, origin: login.origin } });
       expect(await login.answerAuthentication(issued.challengeId, response)).toMatchObject(MISMATCH);
     }
@@ -288,7 +246,7 @@ describe('a challenge for one ceremony is good for no other:', () => {
     for (const type of ['payment.get', 'webauthn.get']) {
       const { challengeId, publicKey } = await signInChallenge();
       const response = authenticator.get(publicKey, SHOP, { clientData: { type } });
-      expect(await confirm(challengeId, response)).toMatchObject(MISMATCH);
+      expect(await payments.confirm(challengeId, response)).toMatchObject(MISMATCH);
     }
   });
 
@@ -299,13 +257,13 @@ describe('a challenge for one ceremony is good for no other:', () => {
   });
 
   it('an assertion for a sign-in pays nothing, even by the challenge of a payment', async () => {
-    const issued = await begin();
+    const issued = await payments.begin();
     const response = answer(issued, {}, { clientData: { type: 'webauthn.get' } });
-    expect(await confirm(issued.challengeId, response)).toMatchObject(TYPE);
+    expect(await payments.confirm(issued.challengeId, response)).toMatchObject(TYPE);
   });
 
   it('nor does a confirmation pay, or a payment confirm', async () => {
-    const issued = await begin();
+    const issued = await payments.begin();
     const transaction = { to: 'x' };
     const body = { challengeId: issued.challengeId, response: answer(issued), transaction };
     expect(await service.client.call('auth-service', 'POST', '/v1/confirmations', body)).toMatchObject(MISMATCH);
@@ -316,15 +274,15 @@ describe('a challenge for one ceremony is good for no other:', () => {
       ),
       201,
     );
-    expect(await confirm(challengeId, authenticator.get(publicKey, SHOP))).toMatchObject(MISMATCH);
+    expect(await payments.confirm(challengeId, authenticator.get(publicKey, SHOP))).toMatchObject(MISMATCH);
   });
 });
 
 describe('the audit log', () => {
   it('has the digests by which a stored answer can be checked, and nothing of the payment', async () => {
-    const issued = await begin();
+    const issued = await payments.begin();
     const response = answer(issued);
-    const { auditId } = requireStatus(await confirm(issued.challengeId, response), 200);
+    const { auditId } = requireStatus(await payments.confirm(issued.challengeId, response), 200);
     const path = `/v1/audit/events?type=payment.verify&userId=${user}`;
     const { data } = requireStatus<Page<AuditEvent>>(await service.client.call('auditor', 'GET', path), 200);
     const digest = (encoded: string): string => hash('sha256', Buffer.from(encoded, 'base64url'), 'base64url');

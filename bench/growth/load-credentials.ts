@@ -104,6 +104,7 @@ const SAME = {
   attestationTrust: 'none',
   signCount: 0,
   createdBy: CREATED_BY,
+  browserKeys: null,
   version: 1,
 } as const;
 

@@ -41,6 +41,7 @@ WITH
           created_by text,
           last_used_at timestamptz,
           last_sign_in_at timestamptz,
+          browser_keys text,
           version integer,
           binding_mac bytea,
           audit_id uuid,
@@ -126,6 +127,7 @@ WITH
       created_by,
       last_used_at,
       last_sign_in_at,
+      browser_keys,
       version,
       binding_mac
     )
@@ -154,6 +156,7 @@ WITH
       checked.created_by,
       checked.last_used_at,
       checked.last_sign_in_at,
+      checked.browser_keys,
       checked.version,
       checked.binding_mac
     FROM checked

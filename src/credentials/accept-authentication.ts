@@ -11,6 +11,7 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { type AppliedPolicy, asksForSignIns, isAdmitted } from '../relying-parties/purposes.js';
+import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { refuseUnless, step } from '../webauthn/refusal.js';
 import type {
@@ -41,13 +42,24 @@ export interface AssertionRules<Verified extends VerifiedAuthentication = Verifi
   demand(challenge: Challenge): void;
   /** @throws Refusal */
   verify(response: AuthenticationResponseJSON, expected: AuthenticationExpectation, challenge: Challenge): Verified;
-  /** Further facts of the event of its success. */
-  describe?(verified: Verified): Readonly<Record<string, unknown>>;
+  /**
+   * Decides, once the answer is verified, what only this ceremony decides.
+   *
+   * @returns the credential, as it may have been changed for that
+   * @throws Refusal
+   */
+  settle?(credential: CredentialEntity, verified: Verified, policy: RelyingPartyPolicy): Promise<Settled>;
 }
 
-type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'> & {
-  readonly facts: Readonly<Record<string, unknown>> | undefined;
-};
+export interface Settled {
+  readonly credential: CredentialEntity;
+  /** Further facts of the event of its success. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** Further observations that do not refuse the user. */
+  readonly risks: readonly string[];
+}
+
+type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'> & Partial<Pick<Settled, 'facts' | 'risks'>>;
 
 /** Each attempt that fails means that another use or change of the passkey has succeeded. */
 const MAX_ATTEMPTS = 10;
@@ -96,7 +108,7 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     credential: CredentialEntity,
     { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
-    { type, ceremony: answered, facts }: AssertionOutcome,
+    { type, ceremony: answered, facts, risks: settled = [] }: AssertionOutcome,
   ): Promise<VerifiedResponse | undefined> {
     const now = this.clock.now();
     const { purpose, policy, user } = ceremony;
@@ -108,6 +120,7 @@ export class AcceptAuthentication {
     const risks = [
       ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
       ...(grown ? ['backup-eligibility-changed'] : []),
+      ...settled,
     ];
     const event = this.audit.createRow(
       context,

@@ -39,6 +39,7 @@ const CHANGED: Record<keyof CredentialEntity, unknown> = {
   createdBy: 'spiffe://bank.example/b',
   lastUsedAt: new Date(0),
   lastSignInAt: new Date(0),
+  browserKeys: '[]',
   version: 2,
   bindingMac: randomBytes(20),
 };

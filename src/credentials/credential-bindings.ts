@@ -79,13 +79,19 @@ export function describeRow(row: Omit<CredentialEntity, 'bindingMac'>): SealedRo
   const trust = [row.backupEligible, row.attestationFormat, row.attestationTrust];
   return {
     kind: 'credential',
-    parts: [...identity, ...state, ...origin, ...trust, ...listSignIn(row)],
+    // Most passkeys have no such keys, and the seals of the version before hold for them.
+    parts: [...identity, ...state, ...origin, ...trust, ...listSignIn(row), ...listBrowserKeys(row)],
     former: ({ credential }) => computeFormerSeal(credential, row),
   };
 }
 
 function listSignIn({ lastSignInAt }: Pick<CredentialEntity, 'lastSignInAt'>): Date[] {
   return lastSignInAt ? [lastSignInAt] : [];
+}
+
+/** A list of its own, which no time of a sign-in reads like. */
+function listBrowserKeys({ browserKeys }: Pick<CredentialEntity, 'browserKeys'>): unknown[] {
+  return browserKeys === null ? [] : [['browser_keys', browserKeys]];
 }
 
 /** The version before sealed these members alone, with HMAC-SHA-256. It knew no last sign-in. */

@@ -94,6 +94,10 @@ export class CredentialEntity {
   @Column({ type: 'timestamptz', name: 'last_used_at', precision: 3, nullable: true })
   lastUsedAt: Date | null;
 
+  /** The browser-bound keys that were seen with it (browser-keys.ts); null: none was. */
+  @Column('text', { name: 'browser_keys', nullable: true })
+  browserKeys: string | null;
+
   /**
    * The time of the last sign-in that counts for a purpose with `maxAgeSeconds`. null: none since the relying party has such
    * a purpose.

@@ -60,6 +60,6 @@ import { VerifyCredential } from './verify-credential.js';
     UsersService,
     VerifyCredential,
   ],
-  exports: [CredentialBindings, VerifyCredential],
+  exports: [CredentialBindings, CredentialsService, VerifyCredential],
 })
 export class CredentialsModule {}

@@ -84,7 +84,13 @@ export class CredentialsService {
     });
   }
 
-  private async change(
+  /**
+   * Changes a credential and records the event, in one transaction.
+   *
+   * @param apply changes the row, and returns the facts of the event
+   * @throws Problem credential-unknown, and what `apply` throws
+   */
+  async change(
     context: AuthorizedContext,
     id: string,
     type: AuditEventType,
@@ -97,9 +103,9 @@ export class CredentialsService {
       if (!credential || !this.bindings.isGenuine(credential)) throw new Problem('credential-unknown');
       const changes = apply(credential);
       credential.version += 1;
-      const { rpId, userId, name, status, statusReason, statusChangedAt, version, bindingMac } =
+      const { rpId, userId, name, status, statusReason, statusChangedAt, browserKeys, version, bindingMac } =
         this.bindings.seal(credential);
-      const changed = { name, status, statusReason, statusChangedAt, version, bindingMac };
+      const changed = { name, status, statusReason, statusChangedAt, browserKeys, version, bindingMac };
       await manager.update(CredentialEntity, { rpId, id }, changed);
       const facts = { ...changes, credential_version: version };
       const credentialId = credential.credentialId.toString('base64url');

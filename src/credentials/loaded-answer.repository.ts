@@ -29,6 +29,7 @@ export const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>
   createdBy: 'created_by',
   lastUsedAt: 'last_used_at',
   lastSignInAt: 'last_sign_in_at',
+  browserKeys: 'browser_keys',
   version: 'version',
   bindingMac: 'binding_mac',
 };

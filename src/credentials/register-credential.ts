@@ -168,6 +168,7 @@ export class RegisterCredential {
       createdBy: context.caller.spiffeId,
       lastUsedAt: null,
       lastSignInAt: null,
+      browserKeys: null,
       version: 1,
     });
   }

@@ -102,8 +102,11 @@ export class VerifyCredential {
       };
       const verified = rules.verify(response as AuthenticationResponseJSON, expected, challenge);
       await this.demandSignIn(context, ceremony, credential);
-      const outcome = { ...rules, facts: rules.describe?.(verified) };
-      return { verified, shown: await this.acceptance.accept(context, ceremony, credential, verified, outcome) };
+      const settled = await rules.settle?.(credential, verified, policy);
+      const { ceremony: kind, type } = rules;
+      const outcome = { ceremony: kind, type, ...settled };
+      const current = settled?.credential ?? credential;
+      return { verified, shown: await this.acceptance.accept(context, ceremony, current, verified, outcome) };
     } catch (error) {
       const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
       const refused = {

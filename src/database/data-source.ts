@@ -24,6 +24,7 @@ import { PublishablePendingEvents1765240000000 } from './migrations/176524000000
 import { StatusOfARelyingParty1765250000000 } from './migrations/1765250000000-status-of-a-relying-party.js';
 import { ApprovalsOfOperators1765270000000 } from './migrations/1765270000000-approvals-of-operators.js';
 import { LastSignIn1765285000000 } from './migrations/1765285000000-last-sign-in.js';
+import { BrowserKeys1765290000000 } from './migrations/1765290000000-browser-keys.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -49,6 +50,7 @@ const MIGRATIONS = [
   StatusOfARelyingParty1765250000000,
   ApprovalsOfOperators1765270000000,
   LastSignIn1765285000000,
+  BrowserKeys1765290000000,
 ];
 export const MIGRATIONS_TABLE = 'schema_migration';
 

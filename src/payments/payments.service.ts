@@ -10,6 +10,8 @@ import { digestPayment, normalizePayment } from '../webauthn/payment-data.js';
 import { makePaymentOptions } from '../webauthn/payment-options.js';
 import { refuseUnless } from '../webauthn/refusal.js';
 import { type VerifiedPayment, verifyPayment } from '../webauthn/verify-payment.js';
+import type { JudgedBrowserKey } from './browser-key-rules.js';
+import { BrowserKeysService } from './browser-keys.service.js';
 import type { ConfirmPaymentDto, IssuePaymentChallengeDto } from './dto/payment.dto.js';
 import type { PaidResponse, PaymentChallengeResponse } from './dto/payment.response.js';
 
@@ -19,6 +21,7 @@ export class PaymentsService {
   constructor(
     private readonly challenges: ChallengesService,
     private readonly verification: VerifyCredential,
+    private readonly browserKeys: BrowserKeysService,
   ) {}
 
   /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited, request-malformed */
@@ -41,9 +44,24 @@ export class PaymentsService {
 
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
   async confirm(context: AuthorizedContext, answer: ConfirmPaymentDto): Promise<PaidResponse> {
-    const { shown, verified } = await this.verification.verify(context, answer, PAYMENT_RULES);
-    const { digest, payment, callerOrigin } = verified;
-    return { ...shown, digest: digest.toString('base64url'), payment: { ...payment, callerOrigin } };
+    let state: JudgedBrowserKey['state'];
+    const { shown, verified } = await this.verification.verify(context, answer, {
+      ...PAYMENT_RULES,
+      settle: async (credential, { browserBoundKey, hashes }, policy) => {
+        const thumbprint = browserBoundKey?.thumbprint.toString('base64url');
+        const { judged, ...settled } = await this.browserKeys.judge(context, credential, thumbprint, policy);
+        ({ state } = judged);
+        const facts = { ...describeHashes(hashes), browser_key: thumbprint, browser_key_state: state };
+        return { ...settled, facts, risks: judged.risk ? [judged.risk] : [] };
+      },
+    });
+    const { digest, payment, callerOrigin, browserBoundKey: key } = verified;
+    return {
+      ...shown,
+      digest: digest.toString('base64url'),
+      payment: { ...payment, callerOrigin },
+      browserKey: key && state ? { state, thumbprint: key.thumbprint.toString('base64url') } : null,
+    };
   }
 }
 
@@ -65,12 +83,20 @@ const PAYMENT_RULES: AssertionRules<ConfirmedPayment> = {
     );
     return { ...verifyPayment(response, { ...expected, ...terms }), digest: terms.digest };
   },
-  describe: ({ hashes }) => ({
-    client_data_hash: hashes.clientData.toString('base64url'),
-    authenticator_data_hash: hashes.authenticatorData.toString('base64url'),
-    signature_hash: hashes.signature.toString('base64url'),
-  }),
 };
+
+/** What a stored answer can be recognised by. */
+function describeHashes({
+  clientData,
+  authenticatorData,
+  signature,
+}: VerifiedPayment['hashes']): Record<string, string> {
+  return {
+    client_data_hash: clientData.toString('base64url'),
+    authenticator_data_hash: authenticatorData.toString('base64url'),
+    signature_hash: signature.toString('base64url'),
+  };
+}
 
 /** A challenge of this ceremony has terms. */
 function getTerms({ payment }: Challenge): PaymentTerms {

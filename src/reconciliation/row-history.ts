@@ -23,8 +23,11 @@ const STATUS_AFTER: Readonly<Record<string, string>> = {
   'credential.revoke': 'revoked',
 };
 
-/** The events of uses, few of which change the row. */
-const ASSERTIONS: ReadonlySet<string> = new Set(['credential.verify', 'confirmation.verify', 'payment.verify']);
+/** Events that few rows have, or that few of them change a row. A walk through the log leaves them out. */
+const UNLISTED: ReadonlySet<string> = new Set([
+  ...['credential.verify', 'confirmation.verify', 'payment.verify'],
+  ...['browser-key.add', 'browser-key.trust', 'browser-key.revoke'],
+]);
 
 export const FINDING_TYPE = 'reconciliation.finding';
 export const ERASURE_TYPE = 'user.erase';
@@ -39,7 +42,7 @@ export const ERASURE_TYPE = 'user.erase';
 export class RowHistory {
   /** The newest event that made or changed the row; undefined if there is none. */
   newest: LoggedChange | undefined;
-  /** The newest one that a walk comes to (LOG_PAGES). A use that changed the row is none of them. */
+  /** The newest one that a walk comes to (LOG_PAGES). A use that changed the row is none of them, nor is a browser-bound key. */
   listed: LoggedChange | undefined;
   /** The event with the highest version of a credential. */
   highest: LoggedChange | undefined;
@@ -58,7 +61,7 @@ export class RowHistory {
     else if (type === ERASURE_TYPE) this.erasure = change;
     else {
       this.newest = pickNewer(this.newest, change);
-      if (!ASSERTIONS.has(type)) this.listed = pickNewer(this.listed, change);
+      if (!UNLISTED.has(type)) this.listed = pickNewer(this.listed, change);
       if (type === 'credential.revoke') this.revocation = change;
       if (type in STATUS_AFTER) this.transition = pickNewer(this.transition, change);
       if (version !== null && version > (this.highest?.version ?? -1)) this.highest = change;

@@ -49,6 +49,8 @@ export interface RelyingPartyPolicy {
    * True if a TPM attestation that relies on SHA-1 may be trusted. Nearly every Windows Hello sends such attestations.
    */
   readonly allowSha1Tpm: boolean;
+  /** What a payment by a browser-bound key that is not trusted yet gets (src/payments/browser-key-rules.ts). */
+  readonly browserKeys: { readonly unknown: 'accept' | 'step-up' | 'refuse' };
   readonly crossOrigin: { readonly allow: boolean; readonly topOrigins: readonly string[] };
   readonly identityProof: { readonly required: boolean; readonly maxAgeSeconds: number };
   /**
@@ -79,6 +81,7 @@ export const DEFAULT_POLICY: RelyingPartyPolicy = {
   signCountRegression: 'reject',
   backupEligibilityChange: 'reject',
   allowSha1Tpm: false,
+  browserKeys: { unknown: 'accept' },
   crossOrigin: { allow: false, topOrigins: [] },
   identityProof: { required: true, maxAgeSeconds: 900 },
   userLimits: { challengesPerMinute: 120, refusalsPerHalfHour: 100 },

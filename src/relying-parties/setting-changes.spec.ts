@@ -49,6 +49,7 @@ const PAIRS: [pointer: string, strong: Policy, weak: Policy][] = [
   ['/policy/signCountRegression', {}, { signCountRegression: 'flag' }],
   ['/policy/backupEligibilityChange', {}, { backupEligibilityChange: 'accept-growth' }],
   ['/policy/allowSha1Tpm', {}, { allowSha1Tpm: true }],
+  ['/policy/browserKeys/unknown', { browserKeys: { unknown: 'refuse' } }, { browserKeys: { unknown: 'step-up' } }],
   ['/policy/crossOrigin/allow', {}, { crossOrigin: { allow: true } }],
   ['/policy/crossOrigin/topOrigins', { crossOrigin: { topOrigins: ['https://shop.example'] } }, {}],
   [

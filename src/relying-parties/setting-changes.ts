@@ -61,6 +61,7 @@ const WEAKENS: Readonly<Record<string, Weakens>> = {
   '/policy/signCountRegression': goesDown('reject', 'flag'),
   '/policy/backupEligibilityChange': goesDown('reject', 'accept-growth'),
   '/policy/allowSha1Tpm': isSwitchedTo(true),
+  '/policy/browserKeys/unknown': goesDown('refuse', 'step-up', 'accept'),
   '/policy/crossOrigin/allow': isSwitchedTo(true),
   '/policy/crossOrigin/topOrigins': framesMore,
   '/policy/identityProof/required': isSwitchedTo(false),

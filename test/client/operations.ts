@@ -94,6 +94,15 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     call: (client, options) => client.revokeCredential(ID, 'stolen', options),
     repeatedAfter: CHANGE,
   },
+  listBrowserKeys: { call: (client, options) => client.listBrowserKeys(ID, options), repeatedAfter: ALWAYS },
+  trustBrowserKey: {
+    call: (client, options) => client.trustBrowserKey(ID, 'A'.repeat(43), 'called', options),
+    repeatedAfter: CHANGE,
+  },
+  revokeBrowserKey: {
+    call: (client, options) => client.revokeBrowserKey(ID, 'A'.repeat(43), 'lost', options),
+    repeatedAfter: CHANGE,
+  },
   getUserSignals: {
     call: (client, options) => client.getUserSignals('u/1 ?', 'login.example.com', options),
     repeatedAfter: ALWAYS,

@@ -31,6 +31,7 @@ export function makeCredentialRow(changed: Partial<CredentialEntity> = {}): Cred
     createdBy: 'spiffe://bank.example/a',
     lastUsedAt: null,
     lastSignInAt: null,
+    browserKeys: null,
     version: 1,
     bindingMac: randomBytes(32),
     ...changed,

@@ -111,6 +111,28 @@ export class PasskeyManager {
     return this.#change(path`/v1/credentials/${id}/revoke`, { reason }, options);
   }
 
+  listBrowserKeys(id: string, options?: CallOptions): Promise<Schemas['BrowserKeyList']> {
+    return this.#call({ method: 'GET', path: path`/v1/credentials/${id}/browser-keys` }, options);
+  }
+
+  trustBrowserKey(
+    id: string,
+    thumbprint: string,
+    reason: string,
+    options?: CallOptions,
+  ): Promise<Schemas['BrowserKey']> {
+    return this.#change(path`/v1/credentials/${id}/browser-keys/${thumbprint}/trust`, { reason }, options);
+  }
+
+  revokeBrowserKey(
+    id: string,
+    thumbprint: string,
+    reason: string,
+    options?: CallOptions,
+  ): Promise<Schemas['BrowserKey']> {
+    return this.#change(path`/v1/credentials/${id}/browser-keys/${thumbprint}/revoke`, { reason }, options);
+  }
+
   getUserSignals(userId: string, rpId: string, options?: CallOptions): Promise<Schemas['UserSignals']> {
     return this.#call({ method: 'GET', path: path`/v1/users/${userId}/signals`, query: { rpId } }, options);
   }

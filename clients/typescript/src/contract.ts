@@ -286,6 +286,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/credentials/{id}/browser-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
+                id: components["parameters"]["CredentialId"];
+            };
+            cookie?: never;
+        };
+        /** List the browser-bound keys of a passkey */
+        get: operations["listBrowserKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credentials/{id}/browser-keys/{thumbprint}/trust": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
+                id: components["parameters"]["CredentialId"];
+                thumbprint: components["parameters"]["Thumbprint"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Trust a browser-bound key, after the user has proved who they are in another way */
+        post: operations["trustBrowserKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/credentials/{id}/browser-keys/{thumbprint}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
+                id: components["parameters"]["CredentialId"];
+                thumbprint: components["parameters"]["Thumbprint"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Revoke a browser-bound key for good */
+        post: operations["revokeBrowserKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users/{userId}/signals": {
         parameters: {
             query: {
@@ -1222,6 +1284,11 @@ export interface components {
             purpose: null;
             digest: components["schemas"]["Digest"];
             payment: components["schemas"]["ShownPayment"];
+            /** @description The browser-bound key of this payment; null if the browser has none. */
+            browserKey: {
+                state: components["schemas"]["BrowserKeyState"];
+                thumbprint: components["schemas"]["Thumbprint"];
+            } | null;
             /** @constant */
             userVerified: true;
             credential: components["schemas"]["Credential"];
@@ -1232,7 +1299,7 @@ export interface components {
             receipt?: components["schemas"]["Receipt"];
         };
         /** @description Findings that the relying party's policy accepts but flags. */
-        Risks: ("sign-count-regressed" | "backup-eligibility-changed")[];
+        Risks: ("sign-count-regressed" | "backup-eligibility-changed" | "browser-key-new" | "browser-key-absent")[];
         UserSignals: {
             allAcceptedCredentials: {
                 rpId: components["schemas"]["RpId"];
@@ -1281,6 +1348,10 @@ export interface components {
             backupEligibilityChange?: components["schemas"]["BackupEligibilityChangeRule"];
             /** @default false */
             allowSha1Tpm?: components["schemas"]["AllowSha1Tpm"];
+            browserKeys?: {
+                /** @default accept */
+                unknown?: components["schemas"]["UnknownBrowserKeyRule"];
+            };
             crossOrigin?: {
                 /** @default false */
                 allow?: boolean;
@@ -1327,6 +1398,9 @@ export interface components {
             signCountRegression: components["schemas"]["SignCountRegressionRule"];
             backupEligibilityChange: components["schemas"]["BackupEligibilityChangeRule"];
             allowSha1Tpm: components["schemas"]["AllowSha1Tpm"];
+            browserKeys: {
+                unknown: components["schemas"]["UnknownBrowserKeyRule"];
+            };
             crossOrigin: {
                 allow: boolean;
                 topOrigins: components["schemas"]["TopOrigins"];
@@ -1340,6 +1414,31 @@ export interface components {
                 refusalsPerHalfHour: components["schemas"]["RefusalsPerHalfHour"];
             };
             purposes: components["schemas"]["Purposes"];
+        };
+        /**
+         * @description What a payment by a browser-bound key that is not trusted yet gets. `accept`: the key is trusted from then on, and the
+         *     reply flags `browser-key-new`. `step-up`: the key stays `untrusted`, and each reply flags it, until the caller trusts
+         *     it. `refuse`: `browser-key-denied`, also for a browser without a key, once the passkey has a trusted one; the first key
+         *     of a passkey is trusted.
+         * @enum {string}
+         */
+        UnknownBrowserKeyRule: "accept" | "step-up" | "refuse";
+        /**
+         * @description `new`: seen for the first time in this payment. `trusted` and `untrusted`: known. `revoked`: pays nothing any more.
+         * @enum {string}
+         */
+        BrowserKeyState: "new" | "trusted" | "untrusted" | "revoked";
+        /** @description The key of one browser on one device that was seen with the passkey (Secure Payment Confirmation). */
+        BrowserKey: {
+            thumbprint: components["schemas"]["Thumbprint"];
+            state: components["schemas"]["BrowserKeyState"];
+            addedAt: components["schemas"]["Time"];
+            changedAt: components["schemas"]["Time"];
+        };
+        /** @description The COSE Key Thumbprint with SHA-256 (RFC 9679), base64url. */
+        Thumbprint: string;
+        BrowserKeyList: {
+            data: components["schemas"]["BrowserKey"][];
         };
         /**
          * @description What the policy demands of the ceremonies of a purpose, by the name of the purpose. A ceremony without a purpose,
@@ -2007,6 +2106,7 @@ export interface components {
         CredentialId: components["schemas"]["Id"];
         /** @description The `id` of the request for approval. */
         ApprovalId: components["schemas"]["Id"];
+        Thumbprint: components["schemas"]["Thumbprint"];
         /** @description The caller's own id for the user, percent-encoded. */
         UserId: components["schemas"]["UserId"];
         RpId: components["schemas"]["RpId"];
@@ -2709,6 +2809,104 @@ export interface operations {
         requestBody: components["requestBodies"]["StatusChange"];
         responses: {
             200: components["responses"]["Credential"];
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["CredentialUnknown"];
+            409: components["responses"]["CredentialState"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    listBrowserKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
+                id: components["parameters"]["CredentialId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys that were seen with the passkey, the oldest first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserKeyList"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["CredentialUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    trustBrowserKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
+                id: components["parameters"]["CredentialId"];
+                thumbprint: components["parameters"]["Thumbprint"];
+            };
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["StatusChange"];
+        responses: {
+            /** @description The key is trusted. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserKey"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["CredentialUnknown"];
+            409: components["responses"]["CredentialState"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    revokeBrowserKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `id` of the credential, a UUID. It is not the WebAuthn credential id. */
+                id: components["parameters"]["CredentialId"];
+                thumbprint: components["parameters"]["Thumbprint"];
+            };
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["StatusChange"];
+        responses: {
+            /** @description The key is revoked. A payment by it is refused (`browser-key-denied`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BrowserKey"];
+                };
+            };
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];

@@ -34,6 +34,7 @@ export class CredentialResponse {
       attestationFormat,
       attestationTrust,
       lastSignInAt,
+      browserKeys,
       ...shown
     } = credential;
     return {
@@ -60,7 +61,7 @@ export interface VerifiedResponse {
   credential: CredentialResponse;
   /**
    * Observations that do not refuse the user but deserve attention: `sign-count-regressed`,
-   * `backup-eligibility-changed`.
+   * `backup-eligibility-changed`, `browser-key-new`, `browser-key-absent`.
    */
   risks: string[];
   verifiedAt: Date;

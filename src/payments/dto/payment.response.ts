@@ -12,6 +12,8 @@ export interface PaymentChallengeResponse extends PaymentRequestOptions {
 export interface PaidResponse extends VerifiedResponse {
   /** SHA-256 of the canonical form (RFC 8785) of the payment that the challenge was issued for, base64url. */
   digest: string;
+  /** null: the browser has no key. */
+  browserKey: { state: 'new' | 'trusted' | 'untrusted' | 'revoked'; thumbprint: string } | null;
   /** The payment as the browser showed it. */
   payment: ShownPayment & { callerOrigin: string };
 }

@@ -88,6 +88,12 @@ class UserLimitsPolicyDto {
   refusalsPerHalfHour?: number;
 }
 
+class BrowserKeysPolicyDto {
+  @Optional()
+  @IsIn(['accept', 'step-up', 'refuse'])
+  unknown?: 'accept' | 'step-up' | 'refuse';
+}
+
 class PurposePolicyDto {
   @Optional()
   @IsIn(DEMANDS)
@@ -165,6 +171,10 @@ export class PolicyDto {
   @Optional()
   @IsBoolean()
   allowSha1Tpm?: boolean;
+
+  @Optional()
+  @Nested(() => BrowserKeysPolicyDto)
+  browserKeys?: BrowserKeysPolicyDto;
 
   @Optional()
   @Nested(() => CrossOriginPolicyDto)
