@@ -51,6 +51,7 @@ const WATCHED = 'watch';
 const KEPT_MS = 3_600_000;
 const SOURCES = ['src', 'commands', 'dev'];
 const SETTINGS = [
+  'ormconfig.ts',
   'nest-cli.json',
   'package.json',
   'package-lock.json',
