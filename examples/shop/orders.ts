@@ -48,12 +48,10 @@ export function createOrderRoutes(expected: Expected): Routes {
   }
 
   async function verify(receipt: string, { asked }: Order): Promise<Receipt> {
-    const claims = await verifyReceipt(receipt, expected).catch((error: unknown) => {
+    const transactionDigest = hash('sha256', canonicalize(asked.agreed)!, 'base64url');
+    return verifyReceipt(receipt, { ...expected, transactionDigest }).catch((error: unknown) => {
       throw error instanceof ReceiptError ? new Refusal(422, 'receipt-invalid', { reason: error.reason }) : error;
     });
-    if (claims.transaction_digest !== hash('sha256', canonicalize(asked.agreed)!, 'base64url'))
-      throw new Refusal(422, 'receipt-invalid', { reason: 'payment-of-another' });
-    return claims;
   }
 
   return {

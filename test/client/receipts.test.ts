@@ -67,10 +67,19 @@ const encode = (value: object): string => base64url.encode(JSON.stringify(value)
 await describe('a receipt', async () => {
   for (const key of [one, two]) {
     await it(`by ${key.algorithm} gives its claims`, async () => {
-      const claims = makeClaims({ purpose: 'sign-in', transaction_digest: 'AA' });
+      const claims = makeClaims({ purpose: 'sign-in' });
       assert.deepEqual(await verifyReceipt(await sign(key, claims), EXPECTED), claims);
     });
   }
+
+  await it('of a transaction is good for this transaction alone, and for no sign-in', async () => {
+    const receipt = await sign(one, makeClaims({ transaction_digest: 'AA' }));
+    const ofTransaction = { ...EXPECTED, transactionDigest: 'AA' };
+    assert.equal((await verifyReceipt(receipt, ofTransaction)).transaction_digest, 'AA');
+    assert.equal(await findFault(receipt, { transactionDigest: 'AB' }), 'transaction-mismatch');
+    assert.equal(await findFault(receipt), 'transaction-mismatch');
+    assert.equal(await findFault(await sign(one), ofTransaction), 'transaction-mismatch');
+  });
 
   await it('of another JOSE library gives its claims, too', async () => {
     const key = one.privateKey.export({ type: 'pkcs8', format: 'pem' });

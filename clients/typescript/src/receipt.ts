@@ -13,6 +13,7 @@ export type ReceiptFault =
   | 'type-mismatch' // another JWT of the same keys
   | 'issuer-mismatch'
   | 'audience-mismatch'
+  | 'transaction-mismatch' // of another transaction; or of one, where a sign-in was expected; or the reverse
   | 'not-yet-valid' // made in the future, by this clock
   | 'expired'; // or older than maxAge
 
@@ -47,7 +48,7 @@ export interface Receipt {
   bs: boolean;
   /** Present only if a trusted attestation has proved the model. */
   authenticator?: { aaguid: string; name?: string; certification?: string };
-  /** SHA-256 of what the user confirmed, base64url. */
+  /** SHA-256 of what the user confirmed, base64url. The receipt of a sign-in has none. */
   transaction_digest?: string;
 }
 
@@ -61,6 +62,11 @@ export type ReceiptExpectations = {
   issuer: string;
   /** The name of the service that verifies, exactly as the receipt has it. */
   audience: string;
+  /**
+   * SHA-256 of the canonical form (RFC 8785) of the transaction or payment that the user must have confirmed, base64url. If
+   * it is left out, the receipt must be of a sign-in: who agreed to pay has not signed in to you.
+   */
+  transactionDigest?: string | undefined;
   /** Seconds by which the clocks may be apart; 0 by default. */
   clockTolerance?: number | undefined;
   /** The most seconds since the receipt was made; by default only its own end counts. */
@@ -87,6 +93,18 @@ export async function verifyReceipt(receipt: string, expected: ReceiptExpectatio
     ...(maxAge !== undefined && { maxTokenAge: maxAge }),
   };
   if (typeof receipt !== 'string') throw new ReceiptError('malformed', 'it is no text');
+  const claims = await verifyByKeys(receipt, expected, options);
+  const { transactionDigest } = expected;
+  if (claims.transaction_digest === transactionDigest) return claims;
+  const wanted = transactionDigest === undefined ? 'a sign-in' : 'this transaction';
+  throw new ReceiptError('transaction-mismatch', `it is not of ${wanted}`);
+}
+
+async function verifyByKeys(
+  receipt: string,
+  expected: ReceiptExpectations,
+  options: JWTVerifyOptions,
+): Promise<Receipt> {
   if ('jwks' in expected) return verifyBy(expected.jwks, receipt, options);
   const { jwksFrom } = expected;
   const kept = await keepKeys(jwksFrom, MAX_AGE_MS);

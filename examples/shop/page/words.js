@@ -31,7 +31,7 @@ const RECEIPTS = {
   'audience-mismatch': 'It is for another service, not for this shop.',
   'not-yet-valid': 'It is from the future, by the clock of this shop.',
   expired: 'It has expired: a receipt is good for a minute. The payment stands.',
-  'payment-of-another': 'It is genuine, but for another payment.',
+  'transaction-mismatch': 'It is genuine, but for another payment.',
   'assurance-too-low': 'Nobody checked who confirmed the payment.',
 };
 
