@@ -4,9 +4,11 @@ import { parseVerifierKeys } from '../src/tlog/keys.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { AuditLog } from './support/audit-log.js';
-import { type Credential, type Page, makeProblem } from './support/bodies.js';
+import { type AuthenticationChallenge, type Credential, type Page, makeProblem } from './support/bodies.js';
+import { generateKey } from './support/authenticator/keys.js';
 import { requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
+import { PAYMENT, PaymentCeremonies, showPayment } from './support/payment-ceremonies.js';
 import { toSpiffeId, TestService } from './support/service.js';
 
 /** A caller with every permission, for one relying party. */
@@ -15,15 +17,15 @@ const POLICY = `version: 1
 trustDomain: passkey-manager.local
 services:
   - id: ${toSpiffeId('auth-service')}
-    permissions: [passkeys:register, passkeys:authenticate, passkeys:read]
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read]
   - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read]
   - id: ${toSpiffeId('auditor')}
     permissions: [audit:read, audit:export]
   - id: ${toSpiffeId(LIMITED)}
     permissions:
-      [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage, passkeys:erase,
-       relying-parties:read, relying-parties:write, audit:read, audit:export, approvals:decide]
+      [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read,
+       passkeys:manage, passkeys:erase, relying-parties:read, relying-parties:write, audit:read, audit:export, approvals:decide]
     relyingParties: [mine.example.com]
 approvals:
   permissions: [relying-parties:write]
@@ -33,21 +35,27 @@ approvals:
 interface Foreign {
   readonly rpId: string;
   readonly credential: string;
-  readonly challenge: string;
+  readonly browserKey: string;
+  readonly challenges: Readonly<Record<Ceremony, string>>;
   readonly event: string;
   readonly approval: string;
 }
+type Ceremony = 'registration' | 'authentication' | 'confirmation' | 'payment';
+
+const NO_ID = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
 const NOBODY: Foreign = {
   rpId: 'nowhere.example.com',
-  credential: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
-  challenge: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
-  event: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
-  approval: '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2',
+  credential: NO_ID,
+  browserKey: 'A'.repeat(43),
+  challenges: { registration: NO_ID, authentication: NO_ID, confirmation: NO_ID, payment: NO_ID },
+  event: NO_ID,
+  approval: NO_ID,
 };
+const TRANSACTION = { kind: 'transfer', amount: '250.00' };
 
 let service: TestService;
 let theirs: Foreign;
-let answers: { registration: unknown; authentication: unknown };
+let answers: Readonly<Record<Ceremony, object>>;
 
 beforeAll(async () => {
   service = await TestService.start({ accessPolicy: POLICY, identities: [LIMITED] });
@@ -60,10 +68,27 @@ beforeAll(async () => {
   );
   const { ceremonies, authenticator, credential } = passkeys[1]!;
   const registration = requireStatus(await ceremonies.requestRegistration('grace'), 201);
-  const challenge = requireStatus(await ceremonies.requestAuthentication(), 201);
+  const authentication = requireStatus(await ceremonies.requestAuthentication(), 201);
+  const confirmation = requireStatus(
+    await service.client.call<AuthenticationChallenge>(
+      'auth-service',
+      'POST',
+      '/v1/challenges/confirmation',
+      confirmationOf(ceremonies.rpId),
+    ),
+    201,
+  );
+  const payments = new PaymentCeremonies(service.client, 'auth-service', ceremonies.rpId, 'ada');
+  const { browserKey } = requireStatus(await payments.pay(authenticator, generateKey('ES256')), 200);
+  const payment = await payments.begin();
   answers = {
-    registration: new Authenticator().create(registration.publicKey, ceremonies.origin),
-    authentication: authenticator.get(challenge.publicKey, ceremonies.origin),
+    registration: { response: new Authenticator().create(registration.publicKey, ceremonies.origin) },
+    authentication: { response: authenticator.get(authentication.publicKey, ceremonies.origin) },
+    confirmation: {
+      response: authenticator.get(confirmation.publicKey, ceremonies.origin),
+      transaction: TRANSACTION,
+    },
+    payment: { response: showPayment(payment, authenticator) },
   };
   const [event] = await new AuditLog(service.client).events({ credentialId: credential.id });
   const change = { name: 'Theirs', origins: [ceremonies.origin, 'https://more.example.com'] };
@@ -73,7 +98,13 @@ beforeAll(async () => {
     approval: approval.id,
     rpId: 'theirs.example.com',
     credential: credential.id,
-    challenge: challenge.challengeId,
+    browserKey: browserKey!.thumbprint,
+    challenges: {
+      registration: registration.challengeId,
+      authentication: authentication.challengeId,
+      confirmation: confirmation.challengeId,
+      payment: payment.challengeId,
+    },
     event: event!.metadata.uid,
   };
 });
@@ -85,29 +116,37 @@ const ask = (method: string, path: string, body?: unknown): Promise<Answer> =>
 const RP_DENIED = makeProblem(403, 'relying-party-denied');
 const APPROVAL_UNKNOWN = makeProblem(404, 'approval-unknown');
 const UNKNOWN = makeProblem(404, 'credential-unknown');
+const SPENT = makeProblem(409, 'challenge-spent');
 const SETTINGS = { name: 'Example', origins: ['https://x.example'] };
 const because = { reason: 'because' };
 const nothing = (): undefined => undefined;
 
 type Row = [route: string, denial: object, path: (of: Foreign) => string, body: (of: Foreign) => unknown];
 
+/** The routes that take the answer to a challenge. */
+const ANSWERS: readonly (readonly [ceremony: Ceremony, path: string, status: number])[] = [
+  ['registration', '/v1/credentials', 201],
+  ['authentication', '/v1/credentials/verify', 200],
+  ['confirmation', '/v1/confirmations', 200],
+  ['payment', '/v1/payments', 200],
+];
+
 /** Every route that names something of a relying party, and its denial. */
 const ROUTES: Row[] = [
   ['POST /v1/challenges/registration', RP_DENIED, () => '', ({ rpId }) => registrationOf(rpId)],
   ['POST /v1/challenges/authentication', RP_DENIED, () => '', ({ rpId }) => ({ rpId })],
-  ['POST /v1/credentials', makeProblem(409, 'challenge-spent'), () => '', (of) => answerOf(of, 'registration')],
-  [
-    'POST /v1/credentials/verify',
-    makeProblem(409, 'challenge-spent'),
-    () => '',
-    (of) => answerOf(of, 'authentication'),
-  ],
+  ['POST /v1/challenges/confirmation', RP_DENIED, () => '', ({ rpId }) => confirmationOf(rpId)],
+  ['POST /v1/challenges/payment', RP_DENIED, () => '', ({ rpId }) => ({ rpId, userId: 'ada', payment: PAYMENT })],
+  ...ANSWERS.map(([ceremony, path]): Row => [`POST ${path}`, SPENT, () => '', (of) => answerOf(of, ceremony)]),
   ['GET /v1/credentials', RP_DENIED, ({ rpId }) => `?rpId=${rpId}`, nothing],
   ['GET /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, nothing],
   ['PATCH /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, () => ({ name: 'Mine now' })],
   ['POST /v1/credentials/{id}/suspend', UNKNOWN, ({ credential }) => credential, () => because],
   ['POST /v1/credentials/{id}/reinstate', UNKNOWN, ({ credential }) => credential, () => because],
   ['POST /v1/credentials/{id}/revoke', UNKNOWN, ({ credential }) => credential, () => because],
+  ['GET /v1/credentials/{id}/browser-keys', UNKNOWN, ({ credential }) => credential, nothing],
+  ['POST /v1/credentials/{id}/browser-keys/{thumbprint}/trust', UNKNOWN, toBrowserKey, () => because],
+  ['POST /v1/credentials/{id}/browser-keys/{thumbprint}/revoke', UNKNOWN, toBrowserKey, () => because],
   ['GET /v1/users/{userId}/signals', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],
   ['DELETE /v1/users/{userId}', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],
   ['GET /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, nothing],
@@ -141,15 +180,24 @@ function registrationOf(rpId: string): unknown {
   return service.ceremonies(rpId).registrationRequest('ada');
 }
 
-function answerOf({ challenge }: Foreign, ceremony: keyof typeof answers): unknown {
-  return { challengeId: challenge, response: answers[ceremony] };
+function confirmationOf(rpId: string): unknown {
+  return { rpId, userId: 'ada', transaction: TRANSACTION };
 }
 
-/** Replaces `{…}` of a route by the value, or appends a value that begins with `?`. */
+function toBrowserKey({ credential, browserKey }: Foreign): string {
+  return `${credential}/${browserKey}`;
+}
+
+function answerOf({ challenges }: Foreign, ceremony: Ceremony): unknown {
+  return { challengeId: challenges[ceremony], ...answers[ceremony] };
+}
+
+/** Replaces each `{…}` of a route by a part of the value, or appends a value that begins with `?`. */
 function targetOf(route: string, value: string): [method: string, path: string] {
   const [method = '', pattern = ''] = route.split(' ');
   const [inside = '', query] = value.split('?', 2);
-  return [method, pattern.replace(/\{[^}]+\}/, inside) + (query === undefined ? '' : `?${query}`)];
+  const parts = inside.split('/');
+  return [method, pattern.replace(/\{[^}]+\}/g, () => parts.shift()!) + (query === undefined ? '' : `?${query}`)];
 }
 
 describe('a caller that is limited to one relying party', () => {
@@ -172,12 +220,9 @@ describe('a caller that is limited to one relying party', () => {
     expect(await service.digestTables()).toEqual(before);
   });
 
-  it('uses up no challenge of another one', async () => {
-    const { status } = await service.client.call('auth-service', 'POST', '/v1/credentials/verify', {
-      challengeId: theirs.challenge,
-      response: answers.authentication,
-    });
-    expect(status).toBe(200);
+  it.each(ANSWERS)('uses up no challenge of another one: %s', async (ceremony, path, status) => {
+    const answer = await service.client.call('auth-service', 'POST', path, answerOf(theirs, ceremony));
+    expect(answer.status).toBe(status);
   });
 
   it.each(['', '?userId=ada', '?status=active', '?limit=200'])('lists only its own credentials: %s', async (query) => {
