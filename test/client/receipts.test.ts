@@ -3,7 +3,13 @@ import { generateKeyPairSync } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { createSigner } from 'fast-jwt';
 import { base64url, exportJWK, SignJWT, UnsecuredJWT } from 'jose';
-import { ReceiptError, type ReceiptFault, type ReceiptKeys, verifyReceipt } from '@passkey-manager/client';
+import {
+  ReceiptError,
+  type ReceiptExpectations,
+  type ReceiptFault,
+  type ReceiptKeys,
+  verifyReceipt,
+} from '@passkey-manager/client';
 
 const ISSUER = 'passkey-manager/bank';
 const AUDIENCE = 'https://shop.example';
@@ -52,7 +58,7 @@ const [one, two] = [makeKey('one', 'ES256'), makeKey('two', 'Ed25519')];
 const jwks = await publish(one, two);
 const EXPECTED = { issuer: ISSUER, audience: AUDIENCE, jwks };
 
-async function findFault(receipt: string, expected: Partial<typeof EXPECTED> & object = {}): Promise<ReceiptFault> {
+async function findFault(receipt: string, expected: Partial<ReceiptExpectations> = {}): Promise<ReceiptFault> {
   const error = await verifyReceipt(receipt, { ...EXPECTED, ...expected }).then(
     () => assert.fail('it was accepted'),
     (thrown: unknown) => thrown,
@@ -148,15 +154,15 @@ await describe('a receipt', async () => {
 
   await it('is refused if it is older than the verifier allows, or from the future', async () => {
     const early = await sign(one, makeClaims({ iat: now() - 30 }));
-    assert.equal(await findFault(early, { maxAge: 20 } as object), 'expired');
+    assert.equal(await findFault(early, { maxAge: 20 }), 'expired');
     assert.equal((await verifyReceipt(early, { ...EXPECTED, maxAge: 40 })).sub, 'ada');
     const late = await sign(one, makeClaims({ iat: now() + 30 }));
-    assert.equal(await findFault(late, { maxAge: 20 } as object), 'not-yet-valid');
+    assert.equal(await findFault(late, { maxAge: 20 }), 'not-yet-valid');
   });
 
   await it('may be a little over if the clocks may be apart', async () => {
     const over = await sign(one, makeClaims({ iat: now() - 62, exp: now() - 2 }));
-    assert.equal(await findFault(over, { clockTolerance: 1 } as object), 'expired');
+    assert.equal(await findFault(over, { clockTolerance: 1 }), 'expired');
     assert.equal((await verifyReceipt(over, { ...EXPECTED, clockTolerance: 5 })).sub, 'ada');
   });
 });
