@@ -36,11 +36,16 @@ export async function callBank<Reply>(method: 'GET' | 'POST', path: string, body
 
 /** Fetches the keys of receipts through auth-service. While that does not answer, the last ones go on. */
 export class BankKeys {
+  readonly #fetchKeys: () => Promise<ReceiptKeys>;
   #kept: ReceiptKeys | undefined;
+
+  constructor(fetchKeys = () => callBank<ReceiptKeys>('GET', 'receipt-keys')) {
+    this.#fetchKeys = fetchKeys;
+  }
 
   async getReceiptKeys(): Promise<ReceiptKeys> {
     try {
-      this.#kept = await callBank<ReceiptKeys>('GET', 'receipt-keys');
+      this.#kept = await this.#fetchKeys();
     } catch (error) {
       if (!this.#kept) throw error;
     }

@@ -44,15 +44,14 @@ async function open() {
 async function payInBrowser(email) {
   const { id, challenge } = await call('POST', '/api/orders', { email, way: 'browser' });
   const answer = await new window.PaymentRequest(...toPaymentRequest(challenge)).show();
-  try {
-    const order = await call('POST', `/api/orders/${id}`, { response: toPaymentAnswer(answer) });
-    await answer.complete('success');
-    window.history.replaceState(null, '', `/?order=${id}`);
-    showReceipt(order);
-  } catch (error) {
+  const response = toPaymentAnswer(answer);
+  const order = await call('POST', `/api/orders/${id}`, { response }).catch(async (error) => {
     await answer.complete('fail');
     throw error;
-  }
+  });
+  await answer.complete('success');
+  window.history.replaceState(null, '', `/?order=${id}`);
+  showReceipt(order);
 }
 
 async function payOnPage(email) {
