@@ -11,6 +11,7 @@ import { createValidationPipe } from '../src/http/validation.js';
 import { ConfirmationsController } from '../src/confirmations/confirmations.controller.js';
 import { CredentialsController } from '../src/credentials/credentials.controller.js';
 import { UsersController } from '../src/credentials/users.controller.js';
+import { BrowserKeysController } from '../src/payments/browser-keys.controller.js';
 import { PaymentsController } from '../src/payments/payments.controller.js';
 import { ReceiptsController } from '../src/receipts/receipts.controller.js';
 import { RelyingPartiesController } from '../src/relying-parties/relying-parties.controller.js';
@@ -36,6 +37,7 @@ const CONTROLLERS = [
   UsersController,
   RelyingPartiesController,
   ApprovalsController,
+  BrowserKeysController,
   ConfirmationsController,
   PaymentsController,
   ReceiptsController,

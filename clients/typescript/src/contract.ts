@@ -914,31 +914,41 @@ export interface components {
         };
         /** @description An amount. It is compared as text, and never made a number. */
         PaymentAmount: {
-            /** @description ISO 4217. A browser writes it in capitals. */
+            /**
+             * @description ISO 4217. A browser writes it in capitals.
+             * @example EUR
+             */
             currency: string;
+            /** @example 12.50 */
             value: string;
         };
         /**
          * Format: uri
          * @description An https or data:image/ URL.
+         * @example https://login.example.com/card.png
          */
         ImageUrl: string;
         PaymentInstrument: {
-            displayName: string;
+            displayName: components["schemas"]["PaymentText"];
             icon: components["schemas"]["ImageUrl"];
             /** @default true */
             iconMustBeShown?: boolean;
-            details?: string;
+            details?: components["schemas"]["PaymentText"];
         };
         PaymentLogo: {
             url: components["schemas"]["ImageUrl"];
             label: string;
         };
-        PayeeName: string;
+        /**
+         * @description A text that the browser shows, without control characters.
+         * @example Shop
+         */
+        PaymentText: string;
+        /** @example https://shop.example */
         PayeeOrigin: string;
         Payment: {
             total: components["schemas"]["PaymentAmount"];
-            payeeName?: components["schemas"]["PayeeName"];
+            payeeName?: components["schemas"]["PaymentText"];
             payeeOrigin?: components["schemas"]["PayeeOrigin"];
             instrument: components["schemas"]["PaymentInstrument"];
             paymentEntitiesLogos?: components["schemas"]["PaymentLogo"][];
@@ -960,17 +970,17 @@ export interface components {
             rpId: components["schemas"]["RpId"];
             callerOrigin: components["schemas"]["Origin"];
             topOrigin: components["schemas"]["Origin"];
-            payeeName?: components["schemas"]["PayeeName"];
+            payeeName?: components["schemas"]["PaymentText"];
             payeeOrigin?: components["schemas"]["PayeeOrigin"];
             total: components["schemas"]["PaymentAmount"];
             instrument: components["schemas"]["ShownInstrument"];
             paymentEntitiesLogos: components["schemas"]["ShownLogo"][];
         };
         ShownInstrument: {
-            displayName: string;
+            displayName: components["schemas"]["PaymentText"];
             /** @description Empty if the browser did not show it. */
             icon: string;
-            details?: string;
+            details?: components["schemas"]["PaymentText"];
         };
         ShownLogo: {
             /** @description Empty if the browser did not show it. */
@@ -1254,7 +1264,7 @@ export interface components {
                 type: "public-key";
                 alg: components["schemas"]["CoseAlgorithm"];
             }[];
-            payeeName?: components["schemas"]["PayeeName"];
+            payeeName?: components["schemas"]["PaymentText"];
             payeeOrigin?: components["schemas"]["PayeeOrigin"];
             instrument: components["schemas"]["PaymentInstrument"];
             paymentEntitiesLogos?: components["schemas"]["PaymentLogo"][];
@@ -1435,7 +1445,10 @@ export interface components {
             addedAt: components["schemas"]["Time"];
             changedAt: components["schemas"]["Time"];
         };
-        /** @description The COSE Key Thumbprint with SHA-256 (RFC 9679), base64url. */
+        /**
+         * @description The COSE Key Thumbprint with SHA-256 (RFC 9679), base64url.
+         * @example _8vcCEvMDp-bvLtqIbmQmx7hR-hd3vHkhNdFuuV7aF0
+         */
         Thumbprint: string;
         BrowserKeyList: {
             data: components["schemas"]["BrowserKey"][];

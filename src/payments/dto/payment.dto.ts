@@ -8,12 +8,12 @@ import { IsOrigin, isOrigin } from '../../relying-parties/origin.js';
 const CURRENCY = /^[A-Za-z]{3}$/;
 /** A decimal monetary value (Payment Request API §3.2), which cannot be negative in a total. */
 const VALUE = /^[0-9]{1,20}(\.[0-9]{1,10})?$/;
+const IMAGE = /^(https:\/\/|data:image\/)[!-~]+$/;
 /** Bound of an image, which may be a `data:` URL. */
 const MAX_URL = 32_768;
 
 function isImageUrl(value: unknown): value is string {
-  if (typeof value !== 'string' || value.length > MAX_URL || !URL.canParse(value)) return false;
-  return new URL(value).protocol === 'https:' || /^data:image\//i.test(value);
+  return typeof value === 'string' && value.length <= MAX_URL && IMAGE.test(value) && URL.canParse(value);
 }
 
 function IsImageUrl(): PropertyDecorator {
