@@ -106,6 +106,35 @@ describe('a payment with a browser-bound key', () => {
     expect(await list()).toHaveLength(10);
   });
 
+  it('waits for a step-up, however many payments come with it at the same time', async () => {
+    await enrol('step-up');
+    const answers = await Promise.all(Array.from({ length: 8 }, () => pay(PHONE)));
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
+    expect(await list()).toMatchObject([{ state: 'untrusted' }]);
+  });
+
+  it('is not remembered if the payment is refused for its sign count', async () => {
+    await enrol('refuse');
+    const login = service.ceremonies(payments.rpId);
+    authenticator = new Authenticator({ counts: true });
+    credential = await login.registered(payments.userId, authenticator);
+    await login.authenticated(authenticator, { interference: { signCount: 50 } });
+    const issued = await payments.begin();
+    const cloned = showPayment(issued, authenticator, { browserKey: TABLET, interference: { signCount: 5 } });
+    expect(await payments.confirm(issued.challengeId, cloned)).toMatchObject(
+      makeAuthenticationRejected('sign-count-regressed'),
+    );
+    expect(await list()).toEqual([]);
+  });
+
+  it('is not remembered if the challenge is spent', async () => {
+    const issued = await payments.begin();
+    requireStatus(await payments.confirm(issued.challengeId, showPayment(issued, authenticator)), 200);
+    const again = showPayment(issued, authenticator, { browserKey: PHONE });
+    expect(await payments.confirm(issued.challengeId, again)).toMatchObject(makeProblem(409, 'challenge-spent'));
+    expect(await list()).toEqual([]);
+  });
+
   it('does not change what a sign-in sees', async () => {
     await paid(PHONE);
     const login = service.ceremonies('accept.example.com');
@@ -146,11 +175,11 @@ describe('a browser-bound key', () => {
       metadata.event_code,
       ...[unmapped?.['browser_key'], unmapped?.['browser_key_state'], unmapped?.['credential_version']],
     ]);
-    expect(told.slice(0, 3)).toEqual([
+    expect(told.slice(0, 2)).toEqual([
       ['browser-key.revoke', thumbprint, 'revoked', 3],
-      ['payment.verify', thumbprint, 'new', undefined],
-      ['browser-key.add', thumbprint, 'trusted', 2],
+      ['payment.verify', thumbprint, 'new', 2],
     ]);
+    expect(data[1]?.unmapped).toMatchObject({ browser_key_remembered: 'trusted' });
   });
 
   it('that SQL made trusted makes the passkey fail its integrity check', async () => {

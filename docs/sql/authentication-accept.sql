@@ -26,6 +26,7 @@ WITH
           new_mac bytea,
           now timestamptz,
           signed_in timestamptz,
+          new_keys text,
           flag boolean,
           audit_id uuid,
           audit_leaf_hash bytea,
@@ -79,7 +80,8 @@ WITH
       version = new_version,
       binding_mac = new_mac,
       last_used_at = now,
-      last_sign_in_at = signed_in
+      last_sign_in_at = signed_in,
+      browser_keys = coalesce(new_keys, c.browser_keys)
     FROM locked v
     JOIN spent ON spent.id = v.challenge_id
     WHERE

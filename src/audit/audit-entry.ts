@@ -34,7 +34,6 @@ export const AUDIT_EVENTS = {
   'credential.rename': [3, 3004, 3, 'Update'],
   'credential.suspend': [3, 3004, 12, 'Suspend'],
   'credential.reinstate': [3, 3004, 13, 'Resume'],
-  'browser-key.add': [3, 3004, 1, 'Create'],
   'browser-key.trust': [3, 3004, 3, 'Update'],
   'browser-key.revoke': [3, 3004, 11, 'Revoke'],
   'credential.tampered': [2, 2004, 1, 'Create'],

@@ -43,23 +43,26 @@ export interface AssertionRules<Verified extends VerifiedAuthentication = Verifi
   /** @throws Refusal */
   verify(response: AuthenticationResponseJSON, expected: AuthenticationExpectation, challenge: Challenge): Verified;
   /**
-   * Decides, once the answer is verified, what only this ceremony decides.
+   * Decides, once the answer is verified, what only this ceremony decides. It runs again if the credential has changed meanwhile.
    *
-   * @returns the credential, as it may have been changed for that
    * @throws Refusal
    */
-  settle?(credential: CredentialEntity, verified: Verified, policy: RelyingPartyPolicy): Promise<Settled>;
+  settle?(credential: CredentialEntity, verified: Verified, policy: RelyingPartyPolicy): Settled;
 }
 
 export interface Settled {
-  readonly credential: CredentialEntity;
+  /** What the credential is to remember of browser-bound keys, together with the outcome; undefined: what it does already. */
+  readonly browserKeys: string | undefined;
   /** Further facts of the event of its success. */
   readonly facts: Readonly<Record<string, unknown>>;
   /** Further observations that do not refuse the user. */
   readonly risks: readonly string[];
 }
 
-type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'> & Partial<Pick<Settled, 'facts' | 'risks'>>;
+type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'> & {
+  /** @throws Refusal */
+  readonly settle: (credential: CredentialEntity) => Settled | undefined;
+};
 
 /** Each attempt that fails means that another use or change of the passkey has succeeded. */
 const MAX_ATTEMPTS = 10;
@@ -108,7 +111,7 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     credential: CredentialEntity,
     { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
-    { type, ceremony: answered, facts, risks: settled = [] }: AssertionOutcome,
+    { type, ceremony: answered, settle }: AssertionOutcome,
   ): Promise<VerifiedResponse | undefined> {
     const now = this.clock.now();
     const { purpose, policy, user } = ceremony;
@@ -116,7 +119,10 @@ export class AcceptAuthentication {
     const flag = policy.signCountRegression === 'flag';
     const grown = backupEligible && !credential.backupEligible;
     const lastSignInAt = countsAsSignIn(ceremony, { userVerified, backupEligible }) ? now : credential.lastSignInAt;
-    const { version, bindingMac } = this.sealUsed(credential, { signCount, grown, lastSignInAt });
+    const { browserKeys, facts, risks: settled = [] } = settle(credential) ?? {};
+    const keys = browserKeys ?? credential.browserKeys;
+    const use = { signCount, grown, lastSignInAt, browserKeys: keys };
+    const { version, bindingMac } = this.sealUsed(credential, use);
     const risks = [
       ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
       ...(grown ? ['backup-eligibility-changed'] : []),
@@ -137,7 +143,7 @@ export class AcceptAuthentication {
           sign_count: signCount,
           backed_up: backedUp,
           risks,
-          credential_version: grown ? version : undefined,
+          credential_version: version === credential.version ? undefined : version,
         },
       },
       user?.auditUid,
@@ -152,6 +158,7 @@ export class AcceptAuthentication {
       version,
       bindingMac,
       lastSignInAt,
+      browserKeys,
       now,
       flag,
       event,
@@ -190,13 +197,16 @@ export class AcceptAuthentication {
       signCount: received,
       grown,
       lastSignInAt,
-    }: Pick<CredentialEntity, 'signCount' | 'lastSignInAt'> & { grown: boolean },
+      browserKeys,
+    }: Pick<CredentialEntity, 'signCount' | 'lastSignInAt' | 'browserKeys'> & { grown: boolean },
   ): CredentialEntity {
     const signCount = Math.max(credential.signCount, received);
     const isSame = signCount === credential.signCount && lastSignInAt === credential.lastSignInAt;
-    if (!grown && isSame && !this.bindings.isOld(credential)) return credential;
-    const used = Object.assign(new CredentialEntity(), credential, { signCount, lastSignInAt });
-    if (grown) Object.assign(used, { backupEligible: true, version: credential.version + 1 });
+    const isVersion = grown || browserKeys !== credential.browserKeys;
+    if (!isVersion && isSame && !this.bindings.isOld(credential)) return credential;
+    const used = Object.assign(new CredentialEntity(), credential, { signCount, lastSignInAt, browserKeys });
+    if (grown) used.backupEligible = true;
+    if (isVersion) used.version += 1;
     return this.bindings.seal(used);
   }
 

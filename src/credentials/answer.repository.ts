@@ -38,7 +38,9 @@ export interface AcceptAuthenticationInput {
   readonly backupEligible: boolean;
   readonly version: number;
   readonly lastSignInAt: Date | null;
-  /** The seal of the row with the new sign count, backup eligibility, time of the last sign-in and version. */
+  /** What the row remembers of browser-bound keys; undefined: what it does already. */
+  readonly browserKeys?: string | undefined;
+  /** The seal of the row with the new sign count, backup eligibility, time of the last sign-in, browser-bound keys and version. */
   readonly bindingMac: Buffer;
   readonly now: Date;
   /** True if a sign count that does not grow is only flagged (signCountRegression). */
@@ -67,7 +69,7 @@ const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND c.version = r
 export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
   name: 'authentication-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, signed_in timestamptz, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, signed_in timestamptz, new_keys text, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -76,7 +78,7 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
      spent AS (${spendSql('locked')}),
      accepted AS (
        UPDATE credential c
-       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, version = new_version, binding_mac = new_mac, last_used_at = now, last_sign_in_at = signed_in
+       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, version = new_version, binding_mac = new_mac, last_used_at = now, last_sign_in_at = signed_in, browser_keys = coalesce(new_keys, c.browser_keys)
        FROM locked v JOIN spent ON spent.id = v.challenge_id
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.id = v.id AND c.rp_id || '' = v.rp_id AND ${UNCHANGED}
        RETURNING ordinality, c.sign_count),
@@ -97,6 +99,7 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
     new_version: row.version,
     new_mac: toByteaText(row.bindingMac),
     signed_in: row.lastSignInAt,
+    new_keys: row.browserKeys,
     ...toAuditRecord(event),
   }),
   line: ({ event }) => extractEvent(event),

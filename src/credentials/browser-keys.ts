@@ -23,6 +23,16 @@ export function readBrowserKeys({ browserKeys }: Pick<CredentialEntity, 'browser
   return browserKeys === null ? [] : (JSON.parse(browserKeys) as BrowserKey[]);
 }
 
-export function writeBrowserKeys(credential: CredentialEntity, keys: readonly BrowserKey[]): void {
-  credential.browserKeys = JSON.stringify(keys);
+/** Writes the keys of a credential with one of them new or in another state, in the order in which they were added. */
+export function writeBrowserKey(
+  credential: Pick<CredentialEntity, 'browserKeys'>,
+  { thumbprint, state }: Pick<BrowserKey, 'thumbprint' | 'state'>,
+  now: Date,
+): string {
+  const keys = readBrowserKeys(credential);
+  const changedAt = now.toISOString();
+  const addedAt = keys.find((each) => each.thumbprint === thumbprint)?.addedAt ?? changedAt;
+  const key: BrowserKey = { thumbprint, state, addedAt, changedAt };
+  const others = keys.filter((each) => each.thumbprint !== thumbprint);
+  return JSON.stringify([...others, key].toSorted((a, b) => (a.addedAt < b.addedAt ? -1 : 1)));
 }

@@ -102,11 +102,8 @@ export class VerifyCredential {
       };
       const verified = rules.verify(response as AuthenticationResponseJSON, expected, challenge);
       await this.demandSignIn(context, ceremony, credential);
-      const settled = await rules.settle?.(credential, verified, policy);
-      const { ceremony: kind, type } = rules;
-      const outcome = { ceremony: kind, type, ...settled };
-      const current = settled?.credential ?? credential;
-      return { verified, shown: await this.acceptance.accept(context, ceremony, current, verified, outcome) };
+      const outcome = { ...rules, settle: (current: CredentialEntity) => rules.settle?.(current, verified, policy) };
+      return { verified, shown: await this.acceptance.accept(context, ceremony, credential, verified, outcome) };
     } catch (error) {
       const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
       const refused = {

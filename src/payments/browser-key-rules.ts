@@ -7,7 +7,7 @@ export interface JudgedBrowserKey {
   /** undefined: the browser has no key. */
   readonly state: BrowserKeyState | 'new' | undefined;
   readonly risk: 'browser-key-new' | 'browser-key-absent' | undefined;
-  /** The state that the passkey is to remember of the key; undefined: what it remembers holds. */
+  /** The state that the passkey is to remember of the key, in the commit of the payment; undefined: what it remembers holds. */
   readonly remember: 'trusted' | 'untrusted' | undefined;
 }
 

@@ -5,8 +5,8 @@
  *     it, and makes what `new PaymentRequest()` takes (src/webauthn/payment-options.ts).
  *  2. The answer is verified by src/credentials/verify-credential.ts, as a sign-in is, with the steps of
  *     src/webauthn/verify-payment.ts. A challenge for a payment is good for nothing else.
- *  3. browser-key-rules.ts judges the key of the browser, if it has one, by what browser-keys.service.ts remembers of the
- *     passkey.
+ *  3. browser-key-rules.ts judges the key of the browser, if it has one, by what the passkey remembers. A new key is remembered
+ *     in the commit of the payment.
  *  4. Of the payment the log keeps digests, by which a stored answer can be shown to be the one that was verified.
  */
 import { Module } from '@nestjs/common';

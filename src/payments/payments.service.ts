@@ -1,8 +1,10 @@
 import { hash } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { type Challenge, digestCredentialId, type PaymentTerms } from '../challenges/challenge.js';
 import { ChallengesService } from '../challenges/challenges.service.js';
+import { CLOCK, type Clock } from '../config/clock.js';
 import type { AssertionRules } from '../credentials/accept-authentication.js';
+import { readBrowserKeys, writeBrowserKey } from '../credentials/browser-keys.js';
 import { VerifyCredential } from '../credentials/verify-credential.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { toCanonical } from '../tlog/canonical-json.js';
@@ -10,8 +12,7 @@ import { digestPayment, normalizePayment } from '../webauthn/payment-data.js';
 import { makePaymentOptions } from '../webauthn/payment-options.js';
 import { refuseUnless } from '../webauthn/refusal.js';
 import { type VerifiedPayment, verifyPayment } from '../webauthn/verify-payment.js';
-import type { JudgedBrowserKey } from './browser-key-rules.js';
-import { BrowserKeysService } from './browser-keys.service.js';
+import { judgeBrowserKey, type JudgedBrowserKey } from './browser-key-rules.js';
 import type { ConfirmPaymentDto, IssuePaymentChallengeDto } from './dto/payment.dto.js';
 import type { PaidResponse, PaymentChallengeResponse } from './dto/payment.response.js';
 
@@ -21,7 +22,7 @@ export class PaymentsService {
   constructor(
     private readonly challenges: ChallengesService,
     private readonly verification: VerifyCredential,
-    private readonly browserKeys: BrowserKeysService,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited, request-malformed */
@@ -47,12 +48,20 @@ export class PaymentsService {
     let state: JudgedBrowserKey['state'];
     const { shown, verified } = await this.verification.verify(context, answer, {
       ...PAYMENT_RULES,
-      settle: async (credential, { browserBoundKey, hashes }, policy) => {
+      settle: (credential, { browserBoundKey, hashes }, { browserKeys: rule }) => {
         const thumbprint = browserBoundKey?.thumbprint.toString('base64url');
-        const { judged, ...settled } = await this.browserKeys.judge(context, credential, thumbprint, policy);
+        const judged = judgeBrowserKey(readBrowserKeys(credential), thumbprint, rule);
+        const { risk, remember } = judged;
         ({ state } = judged);
-        const facts = { ...describeHashes(hashes), browser_key: thumbprint, browser_key_state: state };
-        return { ...settled, facts, risks: judged.risk ? [judged.risk] : [] };
+        const key = { browser_key: thumbprint, browser_key_state: state, browser_key_remembered: remember };
+        return {
+          browserKeys:
+            thumbprint !== undefined && remember
+              ? writeBrowserKey(credential, { thumbprint, state: remember }, this.clock.now())
+              : undefined,
+          facts: { ...describeHashes(hashes), ...key },
+          risks: risk ? [risk] : [],
+        };
       },
     });
     const { digest, payment, callerOrigin, browserBoundKey: key } = verified;

@@ -26,7 +26,7 @@ const STATUS_AFTER: Readonly<Record<string, string>> = {
 /** Events that few rows have, or that few of them change a row. A walk through the log leaves them out. */
 const UNLISTED: ReadonlySet<string> = new Set([
   ...['credential.verify', 'confirmation.verify', 'payment.verify'],
-  ...['browser-key.add', 'browser-key.trust', 'browser-key.revoke'],
+  ...['browser-key.trust', 'browser-key.revoke'],
 ]);
 
 export const FINDING_TYPE = 'reconciliation.finding';

@@ -39,7 +39,7 @@ export type PaymentConfirmation = Verification & {
 export class PaymentCeremonies<Identity extends string> {
   private readonly client: Client<Identity>;
   private readonly caller: Identity;
-  private readonly rpId: string;
+  readonly rpId: string;
   readonly userId: string;
 
   constructor(client: Client<Identity>, caller: Identity, rpId: string, userId: string) {
