@@ -92,7 +92,9 @@ export function createPaymentRoutes(passkeys: PasskeyManager, accounts: Accounts
     return order;
   }
 
+  /** The user may have cancelled, or have confirmed a second time, while Passkey Manager verified. */
   const finish = (order: Order, { receipt }: { receipt?: string }) => {
+    if (order.state !== 'open') throw new Refusal(409, 'payment-closed');
     Object.assign(order, { state: 'confirmed', receipt });
   };
   const readAnswer = ({ body }: Exchange) => body['response'] as Schemas['AuthenticationResponseJSON'];

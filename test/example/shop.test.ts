@@ -83,6 +83,15 @@ await describe('a payment that a shop asks for', async () => {
       await assert.rejects(send(route, id, answer), hasCode('payment-closed'));
   });
 
+  await it('stays cancelled when the user has cancelled before Passkey Manager answers', async () => {
+    const { id } = (await send('POST /shop/payments', '', order)) as { id: string };
+    await send('POST /api/payments/:id/challenge', id, {});
+    const confirmed = send('POST /api/payments/:id', id, { challengeId: 'c-1', response: {} });
+    await send('POST /api/payments/:id/cancel', id, {});
+    await assert.rejects(confirmed, hasCode('payment-closed'));
+    assert.deepEqual(await send('GET /shop/payments/:id', id, {}), { state: 'cancelled', receipt: undefined });
+  });
+
   await it('is unknown under another id', async () => {
     await assert.rejects(send('GET /api/payments/:id', 'other', {}), hasCode('payment-unknown'));
   });
