@@ -43,7 +43,13 @@ beforeAll(async () => {
     ...(open ? { open, browser: '/response' } : {}),
   });
   const hints = ['security-key'];
-  const every = { authenticatorAttachment: 'platform', hints, mediation: 'conditional', purpose: 'sign-up' };
+  const every = {
+    authenticatorAttachment: 'platform',
+    hints,
+    mediation: 'conditional',
+    payment: false,
+    purpose: 'sign-up',
+  };
   const unsolicited = [
     '/response/clientExtensionResults',
     '/response/authenticatorAttachment',

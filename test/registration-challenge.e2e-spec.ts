@@ -145,6 +145,34 @@ describe('POST /v1/challenges/registration', () => {
     expect(answer).toMatchObject(makeProblem(404, 'relying-party-unknown'));
   });
 
+  describe('for a passkey that confirms payments (SPC §5)', () => {
+    it('asks for what a browser demands, whatever the policy says', async () => {
+      const policy = { userVerification: 'discouraged', residentKey: 'discouraged' } as const;
+      const lax = await service.relyingParty('payments.example.com', policy);
+      const algorithms = [-7, -257].map((alg) => ({ type: 'public-key', alg }));
+      expect(requireStatus(await lax.requestRegistration('ada', { payment: true }), 201).publicKey).toMatchObject({
+        authenticatorSelection: {
+          authenticatorAttachment: 'platform',
+          residentKey: 'preferred',
+          userVerification: 'required',
+        },
+        extensions: { credProps: true, payment: { isPayment: true, browserBoundPubKeyCredParams: algorithms } },
+      });
+      const { publicKey } = requireStatus(await lax.requestRegistration('ada', { payment: false }), 201);
+      expect(publicKey.extensions).toEqual({ credProps: true });
+      expect(publicKey.authenticatorSelection).toEqual({ ...policy, requireResidentKey: false });
+    });
+
+    it.each([
+      ['/authenticatorAttachment', { authenticatorAttachment: 'cross-platform' }],
+      ['/mediation', { mediation: 'conditional' }],
+    ])('refuses %s beside it that makes a browser throw', async (pointer, members) => {
+      const refused = await login.requestRegistration('ada', { payment: true, ...members });
+      expect(refused).toMatchObject(makeProblem(400, 'request-malformed'));
+      expect(refused.body).toMatchObject({ invalid: [{ pointer }] });
+    });
+  });
+
   it('follows the policy of the relying party', async () => {
     const strict = await service.relyingParty('strict.example.com', {
       algorithms: [-7],

@@ -227,6 +227,20 @@ describe('POST /v1/credentials, WebAuthn L3 §7.1', () => {
       expect(answer).toMatchObject(makeRegistrationRejected('authenticator-denied'));
     });
 
+    it('holds a passkey for payments to its attachment and to user verification, whatever the policy says', async () => {
+      const rp = await service.relyingParty('payments.example.com', { userVerification: 'discouraged' });
+      const challenge = { payment: true };
+      const unverified = { challenge, interference: { flags: { UV: false } } };
+      expect(await rp.register(newUser(), new Authenticator(), unverified)).toMatchObject(
+        makeRegistrationRejected('user-verification-missing'),
+      );
+      const roaming = { challenge, interference: { credential: { authenticatorAttachment: 'cross-platform' } } };
+      expect(await rp.register(newUser(), new Authenticator(), roaming)).toMatchObject(
+        makeRegistrationRejected('authenticator-denied'),
+      );
+      expect(await rp.register(newUser(), new Authenticator(), { challenge })).toMatchObject({ status: 201 });
+    });
+
     it('refuses a credential that the browser reports as not discoverable', async () => {
       const interference = { credential: { clientExtensionResults: { credProps: { rk: false } } } };
       const answer = await login.register(newUser(), new Authenticator(), { interference });

@@ -40,6 +40,7 @@ const REGISTRATION = {
   handle: randomBytes(32),
   uid: randomUUID(),
   conditional: false,
+  payment: false,
   attachment: undefined,
   identityProof: undefined,
 } as const;
@@ -81,6 +82,7 @@ describe('a sealed challenge', () => {
         registration: {
           ...REGISTRATION,
           conditional: true,
+          payment: true,
           attachment: 'platform',
           identityProof: { method: 'otp', verifiedAt: '2026-03-01T09:30:00Z', reference: 'session-1' },
         },
@@ -127,6 +129,7 @@ describe('a sealed challenge', () => {
           handle: randomBytes(32),
           uid: randomUUID(),
           conditional: false,
+          payment: false,
           attachment: 'cross-platform',
           identityProof: {
             method: longest(64),

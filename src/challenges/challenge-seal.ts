@@ -20,6 +20,8 @@ interface Sealed {
   readonly i: number;
   readonly e: number;
   readonly c?: boolean | undefined;
+  /** True for a registration for payments. */
+  readonly y?: boolean | undefined;
   readonly a?: string | undefined;
   readonly f?: IdentityProofDto | undefined;
   /** The digest of the transaction, in base64url. */
@@ -159,6 +161,7 @@ function encode({ id, challenge, registration, confirmation, payment, ...rest }:
     i: rest.issuedAt.getTime(),
     e: rest.expiresAt.getTime(),
     c: registration?.conditional,
+    y: registration?.payment,
     a: registration?.attachment,
     f: registration?.identityProof,
     d: confirmation?.digest.toString('base64url'),
@@ -188,6 +191,7 @@ function decode(opened: Buffer, kinds: readonly Ceremony[]): Challenge | undefin
             handle: opened.subarray(handleAt, jsonAt),
             uid: sealed.s,
             conditional: sealed.c === true,
+            payment: sealed.y === true,
             attachment: sealed.a,
             identityProof: sealed.f,
           }

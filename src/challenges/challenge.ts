@@ -62,6 +62,8 @@ export interface RegistrationTerms {
   readonly uid: string | undefined;
   /** True for `mediation: conditional`, where user presence may be absent (WebAuthn L3 §7.1 step 15). */
   readonly conditional: boolean;
+  /** True if the passkey shall confirm payments, where user verification is required (SPC §5). */
+  readonly payment: boolean;
   /** The authenticator attachment that the caller asked for; undefined: any. */
   readonly attachment: string | undefined;
   /** How the caller identified the user. */

@@ -91,7 +91,8 @@ export class ChallengesService {
     context: AuthorizedContext,
     request: IssueRegistrationChallengeDto,
   ): Promise<IssuedChallengeResponse<CreationOptions>> {
-    const { rpId, user, identityProof, authenticatorAttachment: attachment, hints, purpose } = request;
+    const { rpId, user, identityProof, hints, purpose, payment = false } = request;
+    const attachment = payment ? 'platform' : request.authenticatorAttachment;
     const conditional = request.mediation === 'conditional';
     const now = this.clock.now();
     // A request that the policy refuses writes nothing but its record.
@@ -114,7 +115,7 @@ export class ChallengesService {
       purpose,
       now,
       policy,
-      registration: { handle, uid, conditional, attachment, identityProof },
+      registration: { handle, uid, conditional, payment, attachment, identityProof },
     });
     const publicKey = await makeCreationOptions({
       rp: { id: rpId, name: party.name },
@@ -124,6 +125,7 @@ export class ChallengesService {
       attachment,
       hints,
       conditional,
+      payment,
       user: { handle, name: user.name, displayName: user.displayName },
     });
     return { ...issued, publicKey };

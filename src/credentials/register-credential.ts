@@ -123,14 +123,14 @@ export class RegisterCredential {
 
   private verify(response: RegistrationResponseDto, ceremony: Ceremony): VerifiedRegistration {
     const { policy, challenge } = ceremony;
-    const { conditional } = challenge.registration;
+    const { registration } = challenge;
     const verified = verifyRegistration(response as RegistrationResponseJSON, {
       rpId: challenge.rpId,
       origins: ceremony.origins,
       crossOrigin: policy.crossOrigin,
       challenge: challenge.challenge,
-      conditional,
-      requireUserVerification: chooseUserVerification(policy, conditional) === 'required',
+      conditional: registration.conditional,
+      requireUserVerification: chooseUserVerification(policy, registration) === 'required',
       algorithms: policy.algorithms,
       formats: policy.attestation.formats,
       roots: (format, aaguid) => [...this.roots.listRoots(format), ...this.authenticators.listRoots(aaguid)],

@@ -17,6 +17,10 @@ export interface BrowserBoundKey {
 /** In order of preference: ES256 and RS256, the algorithms from which a browser chooses without a list (SPC §6.1). */
 export const BROWSER_KEY_ALGORITHMS: readonly number[] = [-7, -257];
 
+/** `browserBoundPubKeyCredParams` of a registration and of a payment (SPC §5 and §4.4). */
+export const BROWSER_KEY_PARAMS: readonly { readonly type: 'public-key'; readonly alg: number }[] =
+  BROWSER_KEY_ALGORITHMS.map((alg) => ({ type: 'public-key', alg }));
+
 /**
  * Verifies a browser-bound key by its signature over the raw client data. Call it once the signature of the passkey
  * holds: until then, nobody vouches for the key (SPC §11.3).

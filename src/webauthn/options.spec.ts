@@ -23,6 +23,7 @@ const creation = (changed: Partial<Parameters<typeof makeCreationOptions>[0]> = 
     attachment: undefined,
     hints: undefined,
     conditional: false,
+    payment: false,
     ...changed,
   });
 
@@ -70,6 +71,35 @@ describe('creation options (WebAuthn L3 §5.4, as §5.1.9 reads them)', () => {
     expect(await creation()).not.toHaveProperty('hints');
     expect((await creation()).authenticatorSelection).not.toHaveProperty('authenticatorAttachment');
   });
+
+  it.each([
+    ['required', 'required'],
+    ['preferred', 'preferred'],
+    ['discouraged', 'preferred'],
+  ] as const)(
+    'ask for a passkey that confirms payments in the only way that a browser takes (SPC §5), with residentKey %s as %s',
+    async (residentKey, asked) => {
+      const policy = { ...POLICY, residentKey, userVerification: 'discouraged' } as const;
+      expect(await creation({ policy, attachment: 'platform', payment: true })).toMatchObject({
+        authenticatorSelection: {
+          authenticatorAttachment: 'platform',
+          residentKey: asked,
+          requireResidentKey: asked === 'required',
+          userVerification: 'required',
+        },
+        extensions: {
+          credProps: true,
+          payment: {
+            isPayment: true,
+            browserBoundPubKeyCredParams: [
+              { type: 'public-key', alg: -7 },
+              { type: 'public-key', alg: -257 },
+            ],
+          },
+        },
+      });
+    },
+  );
 
   it('exclude the passkeys of the user', async () => {
     expect((await creation({ exclude: [DESCRIPTOR] })).excludeCredentials).toEqual([DESCRIPTOR]);

@@ -5,6 +5,7 @@ import {
   type PublicKeyCredentialDescriptorJSON,
   type PublicKeyCredentialRequestOptionsJSON,
 } from '@simplewebauthn/server';
+import { BROWSER_KEY_PARAMS } from './browser-bound-key.js';
 
 /** The library's types of the JSON that browsers and relying parties exchange (WebAuthn L3 §5.1). */
 export type {
@@ -25,23 +26,42 @@ export interface OptionsPolicy {
 }
 
 /** JSON for `PublicKeyCredential.parseCreationOptionsFromJSON()` (WebAuthn L3 §5.1.9), with the members of level 3. */
-export type CreationOptions = Omit<PublicKeyCredentialCreationOptionsJSON, 'attestation'> & {
+export type CreationOptions = Omit<PublicKeyCredentialCreationOptionsJSON, 'attestation' | 'extensions'> & {
   attestation: 'none' | 'indirect' | 'direct' | 'enterprise';
+  extensions: {
+    credProps: true;
+    payment?: { isPayment: true; browserBoundPubKeyCredParams: typeof BROWSER_KEY_PARAMS };
+  };
 };
 
-export async function makeCreationOptions(ceremony: {
-  rp: { id: string; name: string };
-  user: { handle: Buffer; name: string; displayName: string };
-  challenge: Buffer;
-  policy: OptionsPolicy;
-  exclude: PublicKeyCredentialDescriptorJSON[];
-  attachment: Attachment | undefined;
+/** What the caller asks of a registration, as far as user verification depends on it. */
+interface RegistrationKind {
   /** A conditional create asks the user for nothing, so it cannot require user verification (WebAuthn L3 §5.1.3). */
-  conditional: boolean;
-  hints: string[] | undefined;
-}): Promise<CreationOptions> {
-  const { rp, user, policy, attachment, conditional } = ceremony;
-  const { hints: _, ...options } = await generateRegistrationOptions({
+  readonly conditional: boolean;
+  /**
+   * True for a passkey that shall confirm payments. The browser then demands the platform attachment, required user
+   * verification, and a resident key that is not discouraged (SPC §5); the caller has set the attachment.
+   */
+  readonly payment: boolean;
+}
+
+export async function makeCreationOptions(
+  ceremony: RegistrationKind & {
+    rp: { id: string; name: string };
+    user: { handle: Buffer; name: string; displayName: string };
+    challenge: Buffer;
+    policy: OptionsPolicy;
+    exclude: PublicKeyCredentialDescriptorJSON[];
+    attachment: Attachment | undefined;
+    hints: string[] | undefined;
+  },
+): Promise<CreationOptions> {
+  const { rp, user, policy, attachment, payment } = ceremony;
+  const {
+    hints: _,
+    extensions: __,
+    ...options
+  } = await generateRegistrationOptions({
     rpID: rp.id,
     rpName: rp.name,
     challenge: Uint8Array.from(ceremony.challenge),
@@ -52,19 +72,28 @@ export async function makeCreationOptions(ceremony: {
     timeout: policy.challengeTtlSeconds * 1_000,
     excludeCredentials: ceremony.exclude,
     authenticatorSelection: {
-      residentKey: policy.residentKey,
-      userVerification: chooseUserVerification(policy, conditional),
+      residentKey: payment && policy.residentKey === 'discouraged' ? 'preferred' : policy.residentKey,
+      userVerification: chooseUserVerification(policy, ceremony),
       ...(attachment && { authenticatorAttachment: attachment }),
     },
   });
-  return { ...options, attestation: policy.attestation.conveyance, ...toHints(ceremony) };
+  return {
+    ...options,
+    attestation: policy.attestation.conveyance,
+    extensions: {
+      credProps: true,
+      ...(payment && { payment: { isPayment: true, browserBoundPubKeyCredParams: BROWSER_KEY_PARAMS } }),
+    },
+    ...toHints(ceremony),
+  };
 }
 
-/** The user verification that a registration asks for: a conditional one cannot require it. */
+/** The user verification that a registration asks for: one for payments requires it, a conditional one cannot. */
 export function chooseUserVerification<Demand extends string>(
   { userVerification }: { readonly userVerification: Demand },
-  conditional: boolean,
-): Demand | 'preferred' {
+  { conditional, payment }: RegistrationKind,
+): Demand | 'required' | 'preferred' {
+  if (payment) return 'required';
   return conditional && userVerification === 'required' ? 'preferred' : userVerification;
 }
 

@@ -1,4 +1,4 @@
-import { BROWSER_KEY_ALGORITHMS } from './browser-bound-key.js';
+import { BROWSER_KEY_PARAMS } from './browser-bound-key.js';
 import type { Payment } from './payment-data.js';
 
 /** The arguments of `new PaymentRequest([methodData], details)` (SPC §4.4), with binary members as base64url. */
@@ -10,7 +10,7 @@ export interface PaymentRequestOptions {
       readonly rpId: string;
       readonly credentialIds: readonly string[];
       readonly timeout: number;
-      readonly browserBoundPubKeyCredParams: readonly { readonly type: 'public-key'; readonly alg: number }[];
+      readonly browserBoundPubKeyCredParams: typeof BROWSER_KEY_PARAMS;
     };
   };
   readonly details: { readonly total: { readonly label: string; readonly amount: Payment['total'] } };
@@ -41,7 +41,7 @@ export function makePaymentOptions(ceremony: {
         credentialIds: credentialIds.map((id) => id.toString('base64url')),
         ...shown,
         timeout: ttlSeconds * 1_000,
-        browserBoundPubKeyCredParams: BROWSER_KEY_ALGORITHMS.map((alg) => ({ type: 'public-key', alg })),
+        browserBoundPubKeyCredParams: BROWSER_KEY_PARAMS,
       },
     },
     // A browser does not show the label of this payment method.

@@ -105,6 +105,25 @@ await test('What a browser sends, and what it takes', async (suite) => {
     },
   );
 
+  await suite.test('a passkey for payments is registered as the service asks for it', async () => {
+    const party = await site.party({ userVerification: 'preferred', residentKey: 'discouraged' });
+    const challenge = { payment: true };
+    const { publicKey } = await party.registrationChallenge('ada', challenge);
+    const parsed = await site.page.evaluate((json) => {
+      const options = PublicKeyCredential.parseCreationOptionsFromJSON(json as PublicKeyCredentialCreationOptionsJSON);
+      return { ...options.extensions };
+    }, publicKey as object);
+    assert.ok(publicKey.extensions.payment);
+    assert.deepEqual((parsed as typeof publicKey.extensions).payment, publicKey.extensions.payment);
+    const credential = await party.register('ada', { challenge });
+    assert.equal(credential.userVerified, true);
+    assert.equal(credential.attachment, 'platform');
+    await assert.rejects(
+      party.register('bob', { challenge, options: { authenticatorSelection: { userVerification: 'preferred' } } }),
+      /NotSupportedError/,
+    );
+  });
+
   await suite.test('64 passkeys are offered and taken, and the service offers no 65th', async () => {
     const party = await site.party({ maxCredentialsPerUser: 64 });
     const credential = await party.register('ada');

@@ -297,6 +297,7 @@ function launch(pages: PageServer): Promise<Browser> {
     executablePath: CHROMIUM_PATH,
     args: [
       ...CHROMIUM_ARGUMENTS,
+      '--enable-features=SecurePaymentConfirmationBrowser',
       `--host-resolver-rules=MAP * 127.0.0.1:${String(pages.port)}`,
       `--ignore-certificate-errors-spki-list=${pages.keyDigest}`,
     ],

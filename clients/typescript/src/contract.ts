@@ -17,7 +17,8 @@ export interface paths {
          * Issue a registration challenge
          * @description Returns the options for `navigator.credentials.create()`. The user handle in `publicKey.user.id` is random,
          *     stays the same for the user at this relying party, and is never derived from the caller's user id.
-         *     `excludeCredentials` lists the user's passkeys that are not revoked.
+         *     `excludeCredentials` lists the user's passkeys that are not revoked. With `payment`, the options are for a passkey
+         *     that also confirms payments.
          */
         post: operations["issueRegistrationChallenge"];
         delete?: never;
@@ -870,6 +871,11 @@ export interface components {
              * @constant
              */
             mediation?: "conditional";
+            /**
+             * @description With true, the passkey can also confirm payments (Secure Payment Confirmation). The options then have what a browser demands: the attachment `platform`, required user verification, a resident key that is at least preferred, and `extensions.payment`. The answer is held to the attachment and to user verification. The attachment `cross-platform` and `mediation` are refused beside it.
+             * @example false
+             */
+            payment?: boolean;
             purpose?: components["schemas"]["Purpose"];
         };
         RegistrationChallenge: {
@@ -1063,6 +1069,12 @@ export interface components {
             extensions: {
                 /** @constant */
                 credProps: true;
+                /** @description If the request had `payment`, for a passkey that also confirms payments. */
+                payment?: {
+                    /** @constant */
+                    isPayment: true;
+                    browserBoundPubKeyCredParams: components["schemas"]["BrowserBoundPubKeyCredParams"];
+                };
             };
         };
         /** @description The options of WebAuthn Level 3 §5.5, for `PublicKeyCredential.parseRequestOptionsFromJSON()`. */
@@ -1251,6 +1263,12 @@ export interface components {
             auditId: components["schemas"]["Id"];
             receipt?: components["schemas"]["Receipt"];
         };
+        /** @description The algorithms for the browser-bound key, the preferred one first. */
+        BrowserBoundPubKeyCredParams: {
+            /** @constant */
+            type: "public-key";
+            alg: components["schemas"]["CoseAlgorithm"];
+        }[];
         /** @description The `data` of the payment method `secure-payment-confirmation`. `challenge` and `credentialIds` are base64url; a page makes them buffers. A browser demands `payeeName` or `payeeOrigin`. */
         PaymentRequestData: {
             challenge: string;
@@ -1258,12 +1276,7 @@ export interface components {
             credentialIds: string[];
             /** @description Milliseconds. */
             timeout: number;
-            /** @description The algorithms for the browser-bound key, the preferred one first. */
-            browserBoundPubKeyCredParams: {
-                /** @constant */
-                type: "public-key";
-                alg: components["schemas"]["CoseAlgorithm"];
-            }[];
+            browserBoundPubKeyCredParams: components["schemas"]["BrowserBoundPubKeyCredParams"];
             payeeName?: components["schemas"]["PaymentText"];
             payeeOrigin?: components["schemas"]["PayeeOrigin"];
             instrument: components["schemas"]["PaymentInstrument"];

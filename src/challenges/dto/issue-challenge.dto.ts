@@ -1,4 +1,4 @@
-import { ArrayMaxSize, ArrayUnique, IsArray, IsDefined, IsIn, NotEquals } from 'class-validator';
+import { ArrayMaxSize, ArrayUnique, IsArray, IsBoolean, IsDefined, IsIn, NotEquals, ValidateBy } from 'class-validator';
 import { HasForm, IsRpId, IsText, IsTimestamp, Optional, PURPOSE, PURPOSE_WORDS } from '../../http/validators.js';
 import { Nested } from '../../http/request-class.js';
 
@@ -33,6 +33,18 @@ export class IdentityProofDto {
   reference?: string;
 }
 
+/** Refuses a value that no browser takes together with `payment: true` (SPC §5). */
+function IsNotForPayments(refused: string, words: string): PropertyDecorator {
+  return ValidateBy({
+    name: 'isNotForPayments',
+    validator: {
+      validate: (value, args) =>
+        value !== refused || (args?.object as Partial<IssueRegistrationChallengeDto>).payment !== true,
+      defaultMessage: () => `$property must be ${words} with payment`,
+    },
+  });
+}
+
 abstract class CeremonyDto {
   @IsRpId()
   rpId: string;
@@ -60,11 +72,17 @@ export class IssueRegistrationChallengeDto extends CeremonyDto {
 
   @Optional()
   @IsIn(['platform', 'cross-platform'])
+  @IsNotForPayments('cross-platform', 'absent or platform')
   authenticatorAttachment?: 'platform' | 'cross-platform';
 
   @Optional()
   @IsIn(['conditional'])
+  @IsNotForPayments('conditional', 'absent')
   mediation?: 'conditional';
+
+  @Optional()
+  @IsBoolean()
+  payment?: boolean;
 }
 
 export class IssueAuthenticationChallengeDto extends CeremonyDto {

@@ -145,6 +145,33 @@ describe('WebAuthn L3 §5.4 and §5.5 options, where they come from a caller', (
       expectRefused(place('optional')));
   });
 
+  describe('extensions.payment (§9.1, SPC §5): optional, a passkey that confirms payments', () => {
+    describeMember(
+      placeInRegistration('payment'),
+      [
+        ['true', true],
+        ['false', false],
+        ['an absent one', undefined],
+      ],
+      [
+        ['null', null],
+        ['a text', 'true'],
+      ],
+    );
+    it.each<[string, Members]>([
+      ['the attachment platform', { authenticatorAttachment: 'platform' }],
+      ['hints', { hints: ['client-device'] }],
+    ])('accepts %s beside it', (_, members) => validateRegistration({ payment: true, ...members }));
+    it.each<[string, string, Members]>([
+      ['the attachment cross-platform', '/authenticatorAttachment', { authenticatorAttachment: 'cross-platform' }],
+      ['a conditional create', '/mediation', { mediation: 'conditional' }],
+    ])('refuses %s beside it, because a browser throws', async (_, pointer, members) => {
+      const problem: unknown = await validateRegistration({ payment: true, ...members }).catch((e: unknown) => e);
+      expect(problem).toMatchObject({ slug: 'request-malformed', members: { invalid: [{ pointer }] } });
+      await validateRegistration({ payment: false, ...members });
+    });
+  });
+
   describe.each([
     [
       'userVerification (§5.4.4, §5.5): optional; clients take a value that they do not know as preferred',
