@@ -111,6 +111,19 @@ describe('POST /v1/challenges/payment', () => {
       },
       '/payment',
     ],
+    [
+      'images that no answer can hold',
+      {
+        instrument: { displayName: 'x', icon: `data:image/png;base64,${'A'.repeat(20_000)}` },
+        paymentEntitiesLogos: [{ url: `data:image/png;base64,${'B'.repeat(20_000)}`, label: 'x' }],
+      },
+      '/payment',
+    ],
+    [
+      'an icon that is too long as a browser writes it',
+      { instrument: { displayName: 'x', icon: `https://a.example/${'"'.repeat(11_000)}` } },
+      '/payment/instrument/icon',
+    ],
   ])('refuses %s', async (_, payment, pointer) => {
     expect(await payments.request(payment)).toMatchObject({
       ...makeProblem(400, 'request-malformed'),
@@ -134,12 +147,15 @@ describe('POST /v1/challenges/payment', () => {
     expect(await payments.confirm(issued.challengeId, answer(issued, written))).toMatchObject({ status: 200 });
   });
 
-  it('takes images of any length, because the challenge holds their digests', async () => {
-    const icon = `data:image/png;base64,${'A'.repeat(20_000)}`;
-    const issued = await payments.begin({ instrument: { displayName: 'Card', icon } });
-    const response = answer(issued, { instrument: { displayName: 'Card', icon } });
-    const { payment } = requireStatus(await payments.confirm(issued.challengeId, response), 200);
-    expect(payment['instrument']).toEqual({ displayName: 'Card', icon });
+  it('takes long images, because the challenge holds their digests', async () => {
+    const icon = `data:image/png;base64,${'A'.repeat(32_746)}`;
+    const shown = {
+      instrument: { displayName: 'Card', icon },
+      paymentEntitiesLogos: [{ url: `data:image/png;base64,${'B'.repeat(3_800)}`, label: 'Bank' }],
+    };
+    const issued = await payments.begin(shown);
+    const { payment } = requireStatus(await payments.confirm(issued.challengeId, answer(issued, shown)), 200);
+    expect(payment).toMatchObject(shown);
   });
 });
 

@@ -6,9 +6,10 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import type { AssertionRules } from '../credentials/accept-authentication.js';
 import { readBrowserKeys, writeBrowserKey } from '../credentials/browser-keys.js';
 import { VerifyCredential } from '../credentials/verify-credential.js';
+import { Problem } from '../http/problem.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { toCanonical } from '../tlog/canonical-json.js';
-import { digestPayment, normalizePayment } from '../webauthn/payment-data.js';
+import { digestPayment, normalizePayment, type Payment } from '../webauthn/payment-data.js';
 import { makePaymentOptions } from '../webauthn/payment-options.js';
 import { refuseUnless } from '../webauthn/refusal.js';
 import { type VerifiedPayment, verifyPayment } from '../webauthn/verify-payment.js';
@@ -32,6 +33,7 @@ export class PaymentsService {
   ): Promise<PaymentChallengeResponse> {
     const { callerOrigins, topOrigins } = payment;
     const shown = normalizePayment(payment);
+    demandAnswerable(shown);
     const digest = hash('sha256', toCanonical(payment), 'buffer');
     const terms = { ...digestPayment(shown), callerOrigins, topOrigins, digest };
     const asked = { rpId, userId, purpose: undefined, payment: terms };
@@ -72,6 +74,20 @@ export class PaymentsService {
       browserKey: key && state ? { state, thumbprint: key.thumbprint.toString('base64url') } : null,
     };
   }
+}
+
+/**
+ * The most that a browser can be asked to show, in bytes of JSON. The client data repeats all of it, and goes in base64url into
+ * an answer of at most 64 KiB, beside a challengeId of 4 KiB, a signature and the key of the browser.
+ */
+const MAX_SHOWN_BYTES = 36_864;
+
+/** Demands that the answer can be sent: without this the user agrees first, and then that fails. @throws Problem request-malformed */
+function demandAnswerable(shown: Payment): void {
+  const excess = Buffer.byteLength(JSON.stringify(shown)) - MAX_SHOWN_BYTES;
+  if (excess <= 0) return;
+  const detail = `is too long for its answer, by ${String(excess)} bytes: shorten its icon and logos`;
+  throw new Problem('request-malformed', { invalid: [{ pointer: '/payment', detail }] });
 }
 
 type ConfirmedPayment = VerifiedPayment & Pick<PaymentTerms, 'digest'>;

@@ -108,7 +108,8 @@ export interface paths {
          * Issue a challenge to confirm a payment
          * @description Returns what `new PaymentRequest([methodData], details)` takes for Secure Payment Confirmation, with binary values in
          *     base64url; the typed client turns them into buffers. The challenge holds everything that the browser is to show, so a
-         *     long payment can be too long for it (`request-malformed` at `/payment`). URLs of images count 43 characters each.
+         *     long payment can be too long for it (`request-malformed` at `/payment`). URLs of images count 43 characters each. The
+         *     answer repeats what the browser shows, so that has at most 36,864 bytes of JSON, images included.
          *     `callerOrigins` are the pages that may call the browser: the merchant's or its payment service provider's, not the
          *     relying party's. Without `topOrigins` the caller must be the page itself, and no frame in another page. User
          *     verification is always required. For an unknown user, or a user without passkeys, `credentialIds` holds decoys.

@@ -9,11 +9,12 @@ const CURRENCY = /^[A-Za-z]{3}$/;
 /** A decimal monetary value (Payment Request API §3.2), which cannot be negative in a total. */
 const VALUE = /^[0-9]{1,20}(\.[0-9]{1,10})?$/;
 const IMAGE = /^(https:\/\/|data:image\/)[!-~]+$/;
-/** Bound of an image, which may be a `data:` URL. */
+/** Bound of an image, which may be a `data:` URL, as it was sent and as a browser writes it. */
 const MAX_URL = 32_768;
 
 function isImageUrl(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MAX_URL && IMAGE.test(value) && URL.canParse(value);
+  if (typeof value !== 'string' || value.length > MAX_URL || !IMAGE.test(value)) return false;
+  return URL.canParse(value) && new URL(value).href.length <= MAX_URL;
 }
 
 function IsImageUrl(): PropertyDecorator {
