@@ -23,7 +23,8 @@ import { FIDO_METADATA_ROOTS } from '../webauthn/well-known-roots.js';
  *
  *  - start-service.ts opens the settings, the database (open-database.ts) and both applications, and stops them in the reverse
  *    order. development-files.ts loads what only a development start has.
- *  - service-app.ts creates the application for callers, and request-pipeline.ts lists everything that a request passes.
+ *  - service-app.ts creates the application for callers, made-parts.ts closes what one has opened that could not be made, and
+ *    request-pipeline.ts lists everything that a request passes.
  *  - management-app.ts creates the application for operators; management/ has its health checks and metrics.
  *  - stop-causes.ts lists what stops the service from outside.
  *  - workers/ runs several processes on one port: primary.ts in the first one, worker.ts in each of the others.
