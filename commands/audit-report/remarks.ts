@@ -18,6 +18,10 @@ const SUSPICIOUS: readonly string[] = [
   'rp-id-mismatch',
   'user-handle-mismatch',
   'authenticator-compromised',
+  'transaction-mismatch',
+  'payment-mismatch',
+  'browser-key-invalid',
+  'browser-key-denied',
 ];
 /** The least number of authentications for which a share of refusals is meaningful. */
 const ENOUGH = 100;

@@ -40,8 +40,10 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,046' },
+      { name: 'Events', value: '1,054' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
+      { name: 'Confirmations', value: '3', more: '1 refused (25.0 %)' },
+      { name: 'Payments', value: '2', more: '2 refused (50.0 %)' },
       { name: 'Passkeys registered', value: '6', more: '0 refused' },
       { name: 'Passkeys revoked', value: '1' },
       { name: 'Calls denied', value: '34' },
@@ -60,6 +62,7 @@ describe('a report', () => {
   it('shows refusals by reason, denied callers and refused handshakes', async () => {
     const report = await buildSampleReport();
     expect(listCells(report, 'refusals', 3)).toContainEqual(['credential.verify', 'sign-count-regressed', '1']);
+    expect(listCells(report, 'refusals', 3)).toContainEqual(['payment.verify', 'payment-mismatch', '1']);
     expect(findSection(report, 'denied').rows).toEqual([
       ['spiffe://bank.example/batch', 'permission-denied', '4', '2026-01-06 16:00:01', '2026-01-06 19:00:01'],
     ]);
@@ -118,7 +121,10 @@ describe('a report', () => {
       'act Failures of the audit log: 1',
       'look Risk signals: 1',
       'look trust.reload refused; the old version stays active: 1',
+      'look confirmation.verify refused as transaction-mismatch: 1',
       'look credential.verify refused as sign-count-regressed: 1',
+      'look payment.verify refused as browser-key-denied: 1',
+      'look payment.verify refused as payment-mismatch: 1',
       'look Calls denied: 34',
       'look Handshakes refused: 20',
       'look Share of authentications that were refused: 10.5 %',
@@ -141,7 +147,7 @@ describe('a report', () => {
     expect(report.period).toBe(
       '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 894 other events of the export are not in this report',
     );
-    expect(report.figures[0]?.value).toBe('152');
+    expect(report.figures[0]?.value).toBe('160');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);
     const never = await buildSampleReport({ from: 0, to: 1 });
     expect([never.period, findSection(never, 'activity').rows]).toEqual(['No events in the requested period', []]);
@@ -214,6 +220,6 @@ describe('the text of a report', () => {
     // eslint-disable-next-line no-control-regex
     expect(text.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e]/g)).toBeNull();
     expect(text).toContain(HOSTILE.slice(0, 30));
-    expect(text).toMatch(/^ {2}credential\.verify {2}sign-count-regressed +1 {2}2026-01-06 10:00:0\d/m);
+    expect(text).toMatch(/^ {2}credential\.verify +sign-count-regressed +1 {2}2026-01-06 10:00:0\d/m);
   });
 });

@@ -1,7 +1,7 @@
 import type { ProvedExport } from '../../src/tlog/export-verifier.js';
 import { listRemarks, type Remark } from './remarks.js';
 import type { Series } from './tally.js';
-import type { Review } from './review.js';
+import type { Outcomes, Review } from './review.js';
 import { listSections } from './sections.js';
 import { formatCount, formatRate, formatTime } from './formats.js';
 
@@ -108,17 +108,14 @@ function formatPeriod({ span, period, events, outside }: Review): string {
 }
 
 function listFigures(review: Review): Report['figures'] {
-  const verified = review.getOutcomes('Authentication', 'credential.verify');
   const registered = review.getOutcomes('Account Change', 'credential.register');
   const revoked = review.getOutcomes('Account Change', 'credential.revoke');
   const denied = review.denied.rank(() => 0).reduce((sum, { value }) => sum + value.count, review.unrecordedDenials);
   return [
     { name: 'Events', value: formatCount(review.events) },
-    {
-      name: 'Authentications',
-      value: formatCount(verified.success),
-      more: `${formatCount(verified.failure)} refused (${formatRate(verified.failure, verified.success + verified.failure)})`,
-    },
+    buildCeremonyFigure('Authentications', review.getOutcomes('Authentication', 'credential.verify')),
+    buildCeremonyFigure('Confirmations', review.getOutcomes('Authentication', 'confirmation.verify')),
+    buildCeremonyFigure('Payments', review.getOutcomes('Authentication', 'payment.verify')),
     {
       name: 'Passkeys registered',
       value: formatCount(registered.success),
@@ -127,4 +124,9 @@ function listFigures(review: Review): Report['figures'] {
     { name: 'Passkeys revoked', value: formatCount(revoked.success) },
     { name: 'Calls denied', value: formatCount(denied) },
   ];
+}
+
+function buildCeremonyFigure(name: string, { success, failure }: Outcomes): Report['figures'][number] {
+  const share = formatRate(failure, success + failure);
+  return { name, value: formatCount(success), more: `${formatCount(failure)} refused (${share})` };
 }

@@ -54,6 +54,11 @@ function administration(add: Add): void {
   add(10, { type: 'credential.register', ...subject, facts: { aaguid: UNKNOWN_MODEL } });
   add(33, { type: 'credential.revoke', ...subject, facts: { aaguid: WINDOWS_HELLO } });
   add(34, { type: 'credential.verify', outcome: 'failure', reason: 'sign-count-regressed' });
+  for (let n = 0; n < 3; n += 1) add(34, { type: 'confirmation.verify', ...subject });
+  add(34, { type: 'confirmation.verify', outcome: 'failure', reason: 'transaction-mismatch' });
+  for (let n = 0; n < 2; n += 1) add(34, { type: 'payment.verify', ...subject });
+  add(34, { type: 'payment.verify', outcome: 'failure', reason: 'payment-mismatch' });
+  add(34, { type: 'payment.verify', outcome: 'failure', reason: 'browser-key-denied' });
   add(35, { type: 'credential.tampered', outcome: 'failure', detail: 'the row was changed' });
   add(36, { type: 'reconciliation.finding', outcome: 'failure', reason: 'row-outdated' });
   for (let n = 0; n < 4; n += 1)
