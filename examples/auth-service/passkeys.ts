@@ -39,6 +39,7 @@ export function createPasskeyRoutes(
         rpId,
         user: { id: account.id, name: account.email, displayName: account.name },
         identityProof: { method, verifiedAt: at.toISOString(), reference: exchange.session.reference },
+        ...(exchange.body['forPayments'] === true && { payment: true }),
       });
       sessions.addChallenge(exchange.session, exchange.response, challenge.challengeId);
       return challenge;

@@ -14,8 +14,8 @@ export function cancelCeremony() {
  * @param forPayments if the browser shall also offer it for payments in shops
  */
 export async function createPasskey(waiting, forPayments) {
-  const { challengeId, publicKey } = await call('POST', '/api/passkeys/challenge');
-  const asked = webauthn.startRegistration({ optionsJSON: forPayments ? addPayments(publicKey) : publicKey });
+  const { challengeId, publicKey } = await call('POST', '/api/passkeys/challenge', { forPayments });
+  const asked = webauthn.startRegistration({ optionsJSON: publicKey });
   waiting();
   const response = await asked;
   try {
@@ -23,16 +23,6 @@ export async function createPasskey(waiting, forPayments) {
   } finally {
     await signalAccepted(); // if the service has refused the passkey, the device can remove it
   }
-}
-
-/** Browsers keep passkeys for payments on this device only (SPC §5). */
-function addPayments(options) {
-  const { extensions, authenticatorSelection } = options;
-  return {
-    ...options,
-    extensions: { ...extensions, payment: { isPayment: true } },
-    authenticatorSelection: { ...authenticatorSelection, authenticatorAttachment: 'platform' },
-  };
 }
 
 /** @param waiting as for `createPasskey` */
