@@ -1,11 +1,17 @@
+import { DataSource } from 'typeorm';
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
 import {
   ALLOW_UNVERIFIED,
   type DatabaseLogin,
   readDatabaseLogin,
   SERVICE_LOGIN,
 } from '../src/config/database-settings.js';
+import { createCommandOptions } from '../src/database/data-source.js';
 import { Settings } from '../src/config/settings.js';
 import { UsageError } from './command-line.js';
+
+/** The role of a program that reads all tables. */
+export const READER = 'a role that may read all tables: the service’s or the migrator’s';
 
 /** Describes the environment variables that name the database. @param role the role that the program needs */
 export function describeLogin(role: string): Readonly<Record<string, string>> {
@@ -29,4 +35,14 @@ export function readLogin(env: NodeJS.ProcessEnv, role: string): DatabaseLogin {
   if (settings.mistakes.length > 0) throw new UsageError(`${settings.mistakes.join('.\n')}.`);
   if (!login) throw new UsageError(`DATABASE_URL is not set: name the database, with ${role}.`);
   return login;
+}
+
+/** Opens sessions that cannot change anything, so a standby will do. */
+export async function openToRead(
+  { url, passwordFile }: DatabaseLogin,
+  entities: (new () => object)[],
+): Promise<DataSource> {
+  const options = createCommandOptions(url, passwordFile) as PostgresDataSourceOptions;
+  const extra = { ...(options.extra as object), writes: false, options: '-c default_transaction_read_only=on' };
+  return new DataSource({ ...options, extra, entities }).initialize();
 }

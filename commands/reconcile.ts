@@ -5,11 +5,9 @@
  * reconcile/reconcile-database.ts walks through the database with src/reconciliation, as the service does in the
  * background. This file reads the arguments and prints what is found.
  */
-import { DataSource } from 'typeorm';
-import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions.js';
+import type { DataSource } from 'typeorm';
 import { AuditArchiveEntity, AuditCheckpointEntity } from '../src/audit-log/log.entities.js';
 import { describeProgramFailure } from '../src/database/connection-failure.js';
-import { createCommandOptions } from '../src/database/data-source.js';
 import type { Finding } from '../src/reconciliation/judge-rows.js';
 import type { ProvedExport } from '../src/tlog/export-verifier.js';
 import { ExportError } from '../src/tlog/lines.js';
@@ -23,12 +21,10 @@ import {
   reportUsage,
   UsageError,
 } from './command-line.js';
-import { describeLogin, readLogin } from './database-login.js';
+import { describeLogin, openToRead, READER, readLogin } from './database-login.js';
 import { KEY_TEXT, type KeyFiles, readKeyFiles } from './key-files.js';
 import { ExportedEvents } from './reconcile/exported-events.js';
 import { reconcileDatabase } from './reconcile/reconcile-database.js';
-
-const READER = 'a role that may read all tables: the service’s or the migrator’s';
 
 const PROGRAM = {
   command: 'npm run reconcile --',
@@ -66,9 +62,9 @@ interface Summary {
 const progress = new ProgressLine(200);
 
 async function reconcile({ values }: Arguments<typeof PROGRAM.options>): Promise<Summary> {
-  const { url, passwordFile } = readLogin(process.env, READER);
+  const login = readLogin(process.env, READER);
   if (values.export.length > 0 !== values.key.length > 0) throw new UsageError('Give --export and --key together.');
-  const dataSource = await openToRead(url, passwordFile);
+  const dataSource = await openToRead(login, [AuditArchiveEntity, AuditCheckpointEntity]);
   try {
     const archives = await dataSource.getRepository(AuditArchiveEntity).find();
     const exported = new ExportedEvents();
@@ -89,13 +85,6 @@ async function reconcile({ values }: Arguments<typeof PROGRAM.options>): Promise
   } finally {
     await dataSource.destroy();
   }
-}
-
-/** Opens sessions that cannot change anything, so a standby will do. */
-async function openToRead(url: string, passwordFile: string | undefined): Promise<DataSource> {
-  const options = createCommandOptions(url, passwordFile) as PostgresDataSourceOptions;
-  const extra = { ...(options.extra as object), writes: false, options: '-c default_transaction_read_only=on' };
-  return new DataSource({ ...options, extra, entities: [AuditArchiveEntity, AuditCheckpointEntity] }).initialize();
 }
 
 /** @throws ExportError, UsageError if an export is of another log */

@@ -9,6 +9,7 @@ const PAGES = [
   'README.md',
   'docs/deployment.md',
   'docs/runbook.md',
+  'docs/payments.md',
   'docs/problems.md',
   'docs/glossary.md',
   'docs/performance.md',

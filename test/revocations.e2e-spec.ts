@@ -4,8 +4,6 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CheckpointScheduler } from '../src/audit-log/checkpoint-scheduler.js';
-import { PendingEventsRepository } from '../src/audit-log/pending-events.repository.js';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { BACKED_UP, keepTables, restoreTables } from './support/backup.js';
@@ -13,6 +11,7 @@ import type { Credential } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import type { TestDatabase } from './support/database.js';
 import { type Replica, TestService, toSpiffeId } from './support/service.js';
+import { settleLog } from './support/settle-log.js';
 
 const RP = 'login.example.com';
 /** No caller signs anybody in while operators repeat what the restored database lacks. */
@@ -54,7 +53,7 @@ beforeAll(async () => {
     late: await register('user-late'),
   };
   await act(passkeys.early.id, 'revoke', 'lost long ago');
-  await settle();
+  await settleLog(service);
   await keepTables(service, 'backup', BACKED_UP);
   service.clock.advance(60);
   await act(passkeys.parked.id, 'suspend', 'the user “cannot find” the key');
@@ -66,7 +65,7 @@ beforeAll(async () => {
   await act(passkeys.late.id, 'revoke', 'never in the backup');
   requireStatus(await service.client.call('operator', 'DELETE', `/v1/users/user-erased?rpId=${RP}`), 204);
   requireStatus(await service.client.call('operator', 'DELETE', `/v1/users/nobody?rpId=${RP}`), 204);
-  await settle();
+  await settleLog(service);
   exported = await exportLog();
   service.clock.advance(60);
   restored = await restoreTables(service, 'backup');
@@ -82,19 +81,6 @@ afterAll(async () => {
 
 async function act(id: string, verb: string, reason: string): Promise<void> {
   requireStatus(await service.client.call('auth-service', 'POST', `/v1/credentials/${id}/${verb}`, { reason }), 200);
-}
-
-/** Sequences every event. */
-async function settle(): Promise<void> {
-  const { app } = service.running;
-  const [pending, keeper] = [
-    app.get(PendingEventsRepository, { strict: false }),
-    app.get(CheckpointScheduler, { strict: false }),
-  ];
-  while ((await pending.findOldest()) !== undefined) {
-    service.clock.advance(1);
-    await keeper.tick();
-  }
 }
 
 async function exportLog(): Promise<string[]> {

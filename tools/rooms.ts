@@ -212,6 +212,11 @@ export const FLOORS: readonly Floor[] = [
         holds: 'Holds the database against its log and exports of it, and repeats what a restored one lost.',
         page: 'commands/reconcile.ts',
       },
+      {
+        path: 'commands/payment-replay',
+        holds: 'Shows years later that a passkey agreed to a payment.',
+        page: 'commands/payment-replay/replay.ts',
+      },
       { path: 'commands/inventory', holds: 'The cryptographic inventory.', page: 'commands/inventory.ts' },
       {
         path: 'commands',
@@ -222,6 +227,7 @@ export const FLOORS: readonly Floor[] = [
           'commands/audit-archive',
           'commands/audit-report',
           'commands/inventory',
+          'commands/payment-replay',
           'commands/reconcile',
         ],
       },

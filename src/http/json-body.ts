@@ -120,7 +120,7 @@ function countParsedMembers(value: unknown): number {
  * Finds the path to a member with an inherited name, such as `constructor`, in the answers of browsers, too.
  * class-transformer drops it before validation.
  */
-function findInheritedMember(value: unknown): string[] | undefined {
+export function findInheritedMember(value: unknown): string[] | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, member] of Object.entries(value)) {
     const within = name in Object.prototype ? [] : findInheritedMember(member);
