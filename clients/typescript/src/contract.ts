@@ -298,7 +298,11 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** List the browser-bound keys of a passkey */
+        /**
+         * List the browser-bound keys of a passkey
+         * @description A browser makes such a key on its device for the payments with a passkey. The list has the keys that signed payments which
+         *     the service accepted, each with its state.
+         */
         get: operations["listBrowserKeys"];
         put?: never;
         post?: never;
@@ -321,7 +325,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Trust a browser-bound key, after the user has proved who they are in another way */
+        /**
+         * Trust a browser-bound key
+         * @description Do this after the user has proved in another way who they are. A key that is trusted or revoked already answers
+         *     `credential-state`.
+         */
         post: operations["trustBrowserKey"];
         delete?: never;
         options?: never;
@@ -342,7 +350,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Revoke a browser-bound key for good */
+        /**
+         * Revoke a browser-bound key for good
+         * @description Do this when a device is lost. Payments by the key are refused, and it is never trusted again. The passkey stays as it is.
+         */
         post: operations["revokeBrowserKey"];
         delete?: never;
         options?: never;
@@ -1616,6 +1627,9 @@ export interface components {
          *         "signCountRegression": "reject",
          *         "backupEligibilityChange": "reject",
          *         "allowSha1Tpm": false,
+         *         "browserKeys": {
+         *           "unknown": "accept"
+         *         },
          *         "crossOrigin": {
          *           "allow": false,
          *           "topOrigins": []
