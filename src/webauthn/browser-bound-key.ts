@@ -26,7 +26,7 @@ export const BROWSER_KEY_PARAMS: readonly { readonly type: 'public-key'; readonl
  * holds: until then, nobody vouches for the key (SPC §11.3).
  *
  * @param encodedKey `payment.browserBoundPublicKey` of the client data, as it was received
- * @param outputs `clientExtensionResults` of the answer, as they were received
+ * @param outputs `clientExtensionResults` of the answer, as they were received; a signature of null counts as absent
  * @returns undefined if the browser has no such key
  * @throws Refusal browser-key-invalid
  */
@@ -35,7 +35,7 @@ export function verifyBrowserBoundKey(
   outputs: unknown,
   clientData: Buffer,
 ): BrowserBoundKey | undefined {
-  const signed = getMember(getMember(outputs, 'payment'), 'browserBoundSignature');
+  const signed = getMember(getMember(outputs, 'payment'), 'browserBoundSignature') ?? undefined;
   if (encodedKey === undefined && signed === undefined) return undefined;
   const [publicKey, members] = inClause('SPC §6.4', () => decodeKey(encodedKey));
   inClause('SPC §6.5', () => {
