@@ -59,9 +59,11 @@ async function archive(args: string[], killAfterMs?: number): Promise<Ended> {
   return archive(args, killAfterMs);
 }
 
+/** Adds the options that the test does not give itself. */
 function run(args: string[], killAfterMs?: number): Promise<Ended> {
   const before = new Date(service.clock.now().getTime() - 120 * 86_400_000).toISOString().slice(0, 10);
   const later = `const N=Date;globalThis.Date=class extends N{constructor(...a){a.length?super(...a):super(N.now()+${String(YEAR_S * 1_000)})}}`;
+  const usual = { '--before': before, '--key': join(directory, 'audit.pub'), '--to': join(directory, 'archive') };
   const child = spawn(
     process.execPath,
     [
@@ -71,7 +73,8 @@ function run(args: string[], killAfterMs?: number): Promise<Ended> {
         `data:text/javascript,${encodeURIComponent(later)}`,
         'dist/commands/audit-archive.js',
       ],
-      ...['--before', before, '--key', join(directory, 'audit.pub'), '--to', join(directory, 'archive'), ...args],
+      ...Object.entries(usual).flatMap(([name, value]) => (args.includes(name) ? [] : [name, value])),
+      ...args,
     ],
     { env: { ...process.env, DATABASE_URL: service.database.migratorUrl }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
