@@ -190,14 +190,18 @@ function summarize(
   path: string,
   { request }: ReplayFile,
   { steps, verified }: Replay,
-  { outcome: key }: ReplayedPasskey,
+  { outcome, userId }: ReplayedPasskey,
 ): [code: ExitCode, text: string] {
   const failed = steps.filter(({ outcome }) => outcome === 'fails').map(({ step }) => step);
   if (failed.length > 0) return [EXIT.failed, `${path} does not hold: ${failed.join(', ')}.`];
   if (!verified)
     return [EXIT.couldNotRun, `${path} is not replayed to its end: the public key is gone. Nothing contradicts it.`];
   const { payment, callerOrigin } = verified;
-  const condition = key === 'holds' ? '' : ', if /publicKey is the key of the passkey';
+  const conditions = [
+    ...(outcome === 'holds' ? [] : ['/publicKey is the key of the passkey']),
+    ...(userId === undefined ? ['the passkey is the user’s'] : []),
+  ];
+  const condition = conditions.length === 0 ? '' : `, if ${conditions.join(' and ')}`;
   const agreed = `the passkey of ${request.userId} at ${request.rpId} agreed to pay ${formatPayment(payment)} on ${callerOrigin}`;
   return [EXIT.done, `${path} holds: ${agreed}${condition}.`];
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -17,6 +17,9 @@ beforeAll(async () => {
   const [key] = readPublicKeys(generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }), 'log');
   await writeFile(join(directory, 'audit.pub'), `${formatVerifierKey(key!)}\n`);
   await writeFile(join(directory, 'keys'), `${Buffer.alloc(32, 1).toString('base64')}\n`, { mode: 0o600 });
+  const payment = JSON.parse(await readFile('commands/payment-replay.sample.json', 'utf8')) as object;
+  const withoutEvidence = { ...payment, event: undefined, publicKey: undefined };
+  await writeFile(join(directory, 'payment.json'), JSON.stringify(withoutEvidence));
   database = await createTestDatabase();
   old = await FakeOldPostgres.listen('14.19 (Debian 14.19-1)');
 });
@@ -44,6 +47,7 @@ const PROGRAMS: readonly (() => string[])[] = [
   () => ['reconcile'],
   () => ['keys', 'status'],
   ARCHIVE,
+  () => ['payment-replay', join(directory, 'payment.json')],
 ];
 const runAll = async (url: string, programs = PROGRAMS): Promise<unknown[]> =>
   Promise.all(

@@ -110,20 +110,16 @@ function judgeEvent({ auditId }: ReplayFile, { id, type, status, time }: LoggedP
 
 function judgeUser({ request }: ReplayFile, logged: LoggedPayment, passkey: ReplayedPasskey): Step {
   const step = 'user';
-  const [known, owner] =
-    passkey.userId === undefined
-      ? [logged.userId, 'the service’s name in the event']
-      : [passkey.userId, 'the owner of the passkey'];
-  if (known === undefined) {
-    const text = `/request/userId is ${quote(request.userId)}, and the event has a pseudonym of the user only`;
-    return { step, outcome: 'open', text };
-  }
-  if (known === request.userId) return { step, outcome: 'holds', text: `/request/userId is ${owner}: ${quote(known)}` };
-  return {
-    step,
-    outcome: 'fails',
-    text: `/request/userId is ${quote(request.userId)}, and ${owner} is ${quote(known)}`,
-  };
+  const asked = `/request/userId is ${quote(request.userId)}`;
+  const isOwner = passkey.userId !== undefined;
+  const [who, known] = isOwner
+    ? ['the owner of the passkey', passkey.userId]
+    : ['the user id that the service added to the event', logged.userId];
+  if (known !== undefined && known !== request.userId)
+    return { step, outcome: 'fails', text: `${asked}, and ${who} is ${quote(known)}` };
+  if (isOwner) return { step, outcome: 'holds', text: `${asked}, ${who}` };
+  const also = known === undefined ? '' : `, as is ${who}`;
+  return { step, outcome: 'open', text: `${asked}${also}; the log has a pseudonym only` };
 }
 
 function describeVerified({ payment, callerOrigin }: VerifiedPayment): Step {
