@@ -73,6 +73,17 @@ describe('a payment with a browser-bound key', () => {
     expect(await paid()).toMatchObject({ browserKey: null, risks: ['browser-key-absent'] });
   });
 
+  it('is counted for operators while its device is not trusted', async () => {
+    const counted = () => service.readMetric('passkey_browser_key_risks_total');
+    const before = await counted();
+    await paid(PHONE);
+    expect(await counted()).toBe(before + 1);
+    await paid(PHONE);
+    expect(await counted()).toBe(before + 1);
+    await paid();
+    expect(await counted()).toBe(before + 2);
+  });
+
   it('is refused if another key has signed', async () => {
     const issued = await payments.begin();
     const { clientExtensionResults } = showPayment(issued, authenticator, { browserKey: TABLET });

@@ -11,6 +11,7 @@ import type { AuthorizedContext } from '../http/request-context.js';
 import { toCanonical } from '../tlog/canonical-json.js';
 import { digestPayment, normalizePayment, type Payment } from '../webauthn/payment-data.js';
 import { makePaymentOptions } from '../webauthn/payment-options.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { refuseUnless } from '../webauthn/refusal.js';
 import { type VerifiedPayment, verifyPayment } from '../webauthn/verify-payment.js';
 import { judgeBrowserKey, type JudgedBrowserKey } from './browser-key-rules.js';
@@ -24,6 +25,7 @@ export class PaymentsService {
     private readonly challenges: ChallengesService,
     private readonly verification: VerifyCredential,
     @Inject(CLOCK) private readonly clock: Clock,
+    private readonly metrics: Metrics,
   ) {}
 
   /** @throws Problem relying-party-unknown, relying-party-denied, rate-limited, request-malformed */
@@ -48,13 +50,14 @@ export class PaymentsService {
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
   async confirm(context: AuthorizedContext, answer: ConfirmPaymentDto): Promise<PaidResponse> {
     let state: JudgedBrowserKey['state'];
+    let risk: JudgedBrowserKey['risk'];
     const { shown, verified } = await this.verification.verify(context, answer, {
       ...PAYMENT_RULES,
       settle: (credential, { browserBoundKey, hashes }, { browserKeys: rule }) => {
         const thumbprint = browserBoundKey?.thumbprint.toString('base64url');
         const judged = judgeBrowserKey(readBrowserKeys(credential), thumbprint, rule);
-        const { risk, remember } = judged;
-        ({ state } = judged);
+        const { remember } = judged;
+        ({ state, risk } = judged);
         const key = { browser_key: thumbprint, browser_key_state: state, browser_key_remembered: remember };
         return {
           browserKeys:
@@ -66,6 +69,7 @@ export class PaymentsService {
         };
       },
     });
+    if (risk) this.metrics.browserKeyRisks.inc({ risk });
     const { digest, payment, callerOrigin, browserBoundKey: key } = verified;
     return {
       ...shown,

@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { findPackageJSON } from 'node:module';
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { registerProcessMetrics } from './process-metrics.js';
-
-const VERSION = readVersion();
+import { VERSION } from './version.js';
 
 /** From a fast answer to one that has waited for the limits of the database. Seconds. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -202,6 +199,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly browserKeyRisks = new Counter({
+    name: 'passkey_browser_key_risks_total',
+    help: 'Accepted payments by a browser-bound key that is not trusted, or by none after a trusted one, by risk',
+    labelNames: ['risk'],
+    registers: [this.registry],
+  });
+
   readonly oldestPendingEventAge = new Gauge({
     name: 'passkey_audit_oldest_pending_event_age_seconds',
     help: 'Age of the oldest pending audit event',
@@ -337,10 +341,4 @@ export class Metrics {
     this.buildInfo.set({ version: VERSION, node: process.versions.node }, 1);
     registerProcessMetrics(this.registry);
   }
-}
-
-function readVersion(): string {
-  const file = findPackageJSON(import.meta.url);
-  if (file === undefined) throw new Error('package.json is not above the program');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
