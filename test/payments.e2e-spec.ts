@@ -102,6 +102,24 @@ describe('POST /v1/challenges/payment', () => {
     ['a caller that is no origin', { callerOrigins: ['shop.example'] }, '/payment/callerOrigins/0'],
     ['a logo without a label', { paymentEntitiesLogos: [{ url: ICON }] }, '/payment/paymentEntitiesLogos/0/label'],
     ['logos that are no objects', { paymentEntitiesLogos: [ICON] }, '/payment/paymentEntitiesLogos/0'],
+    [
+      'an empty name of the instrument',
+      { instrument: { displayName: '', icon: ICON } },
+      '/payment/instrument/displayName',
+    ],
+    ['an empty icon', { instrument: { displayName: 'x', icon: '' } }, '/payment/instrument/icon'],
+    ['empty details', { instrument: { displayName: 'x', icon: ICON, details: '' } }, '/payment/instrument/details'],
+    ['an empty payee', { payeeName: '' }, '/payment/payeeName'],
+    [
+      'a logo with an empty label',
+      { paymentEntitiesLogos: [{ url: ICON, label: '' }] },
+      '/payment/paymentEntitiesLogos/0/label',
+    ],
+    [
+      'a logo with an empty URL',
+      { paymentEntitiesLogos: [{ url: '', label: 'x' }] },
+      '/payment/paymentEntitiesLogos/0/url',
+    ],
     ['an unknown member', { merchant: 'Shop' }, '/payment/merchant'],
     [
       'more than a challenge can hold',

@@ -964,6 +964,7 @@ export interface components {
         PaymentText: string;
         /** @example https://shop.example */
         PayeeOrigin: string;
+        /** @description A browser refuses a payment with neither `payeeName` nor `payeeOrigin`; the service takes it. */
         Payment: {
             total: components["schemas"]["PaymentAmount"];
             payeeName?: components["schemas"]["PaymentText"];
