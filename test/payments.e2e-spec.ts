@@ -334,4 +334,17 @@ describe('the audit log', () => {
     ]);
     expect(JSON.stringify(data)).not.toMatch(/12\.50|Debit card|shop\.example/);
   });
+
+  it.each<[string, object, AssertionInterference]>([
+    ['page', {}, { clientData: { origin: PSP } }],
+    ['top page', { topOrigins: [SHOP] }, { clientData: { crossOrigin: true, topOrigin: PSP } }],
+  ])('names neither the expected nor the other %s of a refused payment', async (_, members, interference) => {
+    const issued = await payments.begin(members);
+    const refused = await payments.confirm(issued.challengeId, answer(issued, {}, interference));
+    expect(refused.status).toBe(422);
+    const path = `/v1/audit/events?type=payment.verify&userId=${user}`;
+    const { data } = requireStatus<Page<AuditEvent>>(await service.client.call('auditor', 'GET', path), 200);
+    expect(data).toHaveLength(1);
+    expect(JSON.stringify([refused.body, data])).not.toMatch(/shop\.example|psp\.example/);
+  });
 });

@@ -68,7 +68,7 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
     refuseUnless(
       expected.origins.includes(origin as string),
       'origin-mismatch',
-      `origin is ${quoteReceived(origin)}, not one of ${expected.origins.join(', ')}`,
+      describeOrigin('origin', origin, expected.origins, expected.type),
     );
   });
   step(section, first + 5, () => {
@@ -79,7 +79,7 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
     );
   });
   step(section, first + 6, () => {
-    verifyTopOrigin(crossOrigin === true, topOrigin, expected.crossOrigin.topOrigins);
+    verifyTopOrigin(crossOrigin === true, topOrigin, expected);
   });
   return {
     bytes,
@@ -90,7 +90,11 @@ export function verifyClientData(encoded: string, expected: ClientDataExpectatio
   };
 }
 
-function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: readonly string[]): void {
+function verifyTopOrigin(
+  crossOrigin: boolean,
+  topOrigin: unknown,
+  { type, crossOrigin: { topOrigins: allowed } }: Pick<ClientDataExpectation, 'type' | 'crossOrigin'>,
+): void {
   if (!crossOrigin) {
     refuseUnless(
       topOrigin === undefined,
@@ -103,7 +107,7 @@ function verifyTopOrigin(crossOrigin: boolean, topOrigin: unknown, allowed: read
   refuseUnless(
     allowed.length === 0 || (topOrigin !== undefined && allowed.includes(topOrigin)),
     'cross-origin-denied',
-    `topOrigin is ${quoteReceived(topOrigin)}, not one of ${allowed.join(', ')}`,
+    describeOrigin('topOrigin', topOrigin, allowed, type),
   );
 }
 
@@ -152,6 +156,18 @@ function hasRepeatedMember(text: string, value: unknown): boolean {
     values.push(...inner);
   }
   return members < written;
+}
+
+/** Where a user pays belongs in no log, so a payment's origins are not quoted. */
+function describeOrigin(
+  member: string,
+  received: unknown,
+  expected: readonly string[],
+  type: ClientDataExpectation['type'],
+): string {
+  return type === 'payment.get'
+    ? `${member} is none of those that the payment was asked for with`
+    : `${member} is ${quoteReceived(received)}, not one of ${expected.join(', ')}`;
 }
 
 /** A received value as JSON, at most 200 characters. */
