@@ -35,7 +35,7 @@ export const AUDIT_EVENTS = {
   'credential.suspend': [3, 3004, 12, 'Suspend'],
   'credential.reinstate': [3, 3004, 13, 'Resume'],
   'browser-key.trust': [3, 3004, 3, 'Update'],
-  'browser-key.revoke': [3, 3004, 11, 'Revoke'],
+  'browser-key.revoke': [3, 3004, 11, 'Deactivate'],
   'credential.tampered': [2, 2004, 1, 'Create'],
   'user.erase': [3, 3004, 4, 'Delete'],
   'relying-party.create': [3, 3004, 1, 'Create'],

@@ -1,8 +1,10 @@
 import { AuditLog } from './audit-log.js';
 import { Authenticator } from './authenticator/authenticator.js';
+import { generateKey } from './authenticator/keys.js';
 import type { AuthenticationChallenge } from './bodies.js';
 import { type Ceremonies, requireStatus } from './ceremonies.js';
 import type { Answer } from './client.js';
+import { PaymentCeremonies } from './payment-ceremonies.js';
 import { type TestService, type TestServiceOptions, toSpiffeId } from './service.js';
 
 const POLICY = `version: 1
@@ -24,7 +26,8 @@ approvals:
 export const UNRECORDED = [
   ...['POST /v1/challenges/confirmation', 'POST /v1/challenges/payment'],
   ...['POST /v1/challenges/registration', 'POST /v1/challenges/authentication'],
-  ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/users/{userId}/signals'],
+  ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/credentials/{id}/browser-keys'],
+  ...['GET /v1/users/{userId}/signals'],
   ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
   ...['GET /v1/approvals', 'GET /v1/approvals/{id}'],
   ...['GET /v1/audit/events/{id}/proof', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'],
@@ -51,7 +54,7 @@ export class EveryRoute {
 
   /** Makes a relying party, passkeys, and a request for an approval. */
   static async open(service: TestService): Promise<EveryRoute> {
-    const login = await service.relyingParty('login.example.com');
+    const login = await service.relyingParty('login.example.com', { browserKeys: { unknown: 'step-up' } });
     const authenticator = new Authenticator();
     const credential = await login.registered('ada', authenticator);
     const suspended = await login.registered('grace', new Authenticator());
@@ -62,7 +65,13 @@ export class EveryRoute {
     const change = await service.client.call<{ id: string }>('operator', 'PUT', party, settings);
     const approval = requireStatus(change, 202).id;
     const [registration] = await new AuditLog(service.client).events({ credentialId: credential.id });
-    const ids = { id: credential.id, suspended: suspended.id, approval, event: registration!.metadata.uid };
+    const ids = {
+      id: credential.id,
+      suspended: suspended.id,
+      approval,
+      event: registration!.metadata.uid,
+      ...(await payFromNewBrowser(service, login)),
+    };
     const requests = listRequests(service, login, ids);
     return new EveryRoute(login, authenticator, [
       ...requests,
@@ -101,7 +110,21 @@ async function listTransactions(
   ];
 }
 
+/** Has a passkey with a browser-bound key that is not trusted yet. */
+async function payFromNewBrowser(
+  service: TestService,
+  login: Ceremonies<string>,
+): Promise<{ payer: string; thumbprint: string }> {
+  const authenticator = new Authenticator();
+  const { id } = await login.registered('edsger', authenticator);
+  const payments = new PaymentCeremonies(service.client, 'auth-service', login.rpId, 'edsger');
+  const { browserKey } = requireStatus(await payments.pay(authenticator, generateKey('ES256')), 200);
+  return { payer: id, thumbprint: browserKey!.thumbprint };
+}
+
 interface Ids {
+  readonly payer: string;
+  readonly thumbprint: string;
   readonly id: string;
   readonly suspended: string;
   readonly approval: string;
@@ -111,7 +134,7 @@ interface Ids {
 function listRequests(
   service: TestService,
   login: Ceremonies<string>,
-  { id, suspended, approval, event }: Ids,
+  { id, suspended, approval, event, payer, thumbprint }: Ids,
 ): EveryRoute['requests'] {
   const call = (identity: string, method: string, path: string, body?: unknown) => () =>
     service.client.call<unknown>(identity, method, path, body);
@@ -135,6 +158,9 @@ function listRequests(
     of('auth-service', 'POST /v1/credentials/{id}/suspend', { id }, reason),
     of('auth-service', 'POST /v1/credentials/{id}/reinstate', { id: suspended }, reason),
     of('auth-service', 'POST /v1/credentials/{id}/revoke', { id }, reason),
+    of('auth-service', 'GET /v1/credentials/{id}/browser-keys', { id: payer }),
+    of('auth-service', 'POST /v1/credentials/{id}/browser-keys/{thumbprint}/trust', { id: payer, thumbprint }, reason),
+    of('auth-service', 'POST /v1/credentials/{id}/browser-keys/{thumbprint}/revoke', { id: payer, thumbprint }, reason),
     of('auth-service', 'GET /v1/users/{userId}/signals', ada),
     of('operator', 'DELETE /v1/users/{userId}', ada),
     of('operator', 'GET /v1/relying-parties'),
