@@ -147,7 +147,12 @@ describe('POST /v1/confirmations', () => {
     const receiptFor = { receipt: { audience: 'https://shop.example' } };
     const { receipt, auditId } = requireStatus(await confirm(issued.challengeId, answer(issued), receiptFor), 200);
     const claims: unknown = JSON.parse(Buffer.from(receipt!.split('.')[1]!, 'base64url').toString());
-    expect(claims).toMatchObject({ jti: auditId, purpose: 'transfer', transaction_digest: DIGEST });
+    expect(claims).toMatchObject({
+      jti: auditId,
+      purpose: 'transfer',
+      ceremony: 'confirmation',
+      transaction_digest: DIGEST,
+    });
   });
 
   it('takes the same transaction in another order of its members', async () => {

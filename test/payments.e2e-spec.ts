@@ -239,7 +239,14 @@ describe('POST /v1/payments', () => {
       200,
     );
     const claims: unknown = JSON.parse(Buffer.from(receipt!.split('.')[1]!, 'base64url').toString());
-    expect(claims).toMatchObject({ aud: SHOP, sub: user, jti: auditId, transaction_digest: issued.digest, uv: true });
+    expect(claims).toMatchObject({
+      aud: SHOP,
+      sub: user,
+      jti: auditId,
+      ceremony: 'payment',
+      transaction_digest: issued.digest,
+      uv: true,
+    });
   });
 
   it('takes the frame of a payment service provider in a page that was named', async () => {

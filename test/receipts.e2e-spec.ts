@@ -122,6 +122,7 @@ describe('a receipt', () => {
       jti: auditId,
       auth_time: Math.floor(Date.parse(verifiedAt) / 1_000),
       exp: Number(iat) + 60,
+      ceremony: 'authentication',
       rp_id: 'login.example.com',
       purpose: 'sign-in',
       acr: 'urn:passkey-manager:acr:synced',

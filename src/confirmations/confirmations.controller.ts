@@ -30,7 +30,7 @@ export class ConfirmationsController {
   @HttpCode(HttpStatus.OK)
   @Requires('passkeys:confirm')
   confirm(@Context() context: AuthorizedContext, @Body() answer: ConfirmTransactionDto): Promise<ConfirmedResponse> {
-    return this.receipts.accompany(context, answer.receipt, () =>
+    return this.receipts.accompany(context, 'confirmation', answer.receipt, () =>
       inSpan('verify a confirmation', {}, () => this.confirmations.confirm(context, answer)),
     );
   }

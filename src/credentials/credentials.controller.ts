@@ -52,6 +52,7 @@ export class CredentialsController {
     const verify = () => this.verification.verify(context, answer, rules);
     return this.receipts.accompany(
       context,
+      'authentication',
       answer.receipt,
       async () => (await inSpan('verify an authentication', {}, verify)).shown,
     );

@@ -30,7 +30,7 @@ export class PaymentsController {
   @HttpCode(HttpStatus.OK)
   @Requires('payments:confirm')
   confirm(@Context() context: AuthorizedContext, @Body() answer: ConfirmPaymentDto): Promise<PaidResponse> {
-    return this.receipts.accompany(context, answer.receipt, () =>
+    return this.receipts.accompany(context, 'payment', answer.receipt, () =>
       inSpan('verify a payment', {}, () => this.payments.confirm(context, answer)),
     );
   }

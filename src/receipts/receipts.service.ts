@@ -17,6 +17,9 @@ const TYPE = 'passkey-receipt+jwt';
 /** How long a receipt is valid, in seconds. */
 const LIFETIME = 60;
 
+/** What the user did: a digest alone does not say if the browser itself has shown what was agreed to. */
+type ReceiptCeremony = 'authentication' | 'confirmation' | 'payment';
+
 /** A ceremony whose outcome is stored, as its answer describes it. */
 export interface VerifiedCeremony extends Assured {
   readonly rpId: string;
@@ -58,6 +61,7 @@ export class Receipts {
    */
   async accompany<Verified extends VerifiedCeremony>(
     context: AuthorizedContext,
+    ceremony: ReceiptCeremony,
     request: ReceiptRequestDto | undefined,
     verify: () => Promise<Verified>,
   ): Promise<Verified & { receipt?: string }> {
@@ -65,7 +69,7 @@ export class Receipts {
     const { audience } = request;
     const key = await this.authorize(context, audience);
     const verified = await verify();
-    return { ...verified, receipt: await this.issue(verified, audience, key) };
+    return { ...verified, receipt: await this.issue(verified, ceremony, audience, key) };
   }
 
   /** @returns the key that will sign. The event of the ceremony names it, so a reload between does not change it. */
@@ -77,11 +81,17 @@ export class Receipts {
     return signer;
   }
 
-  private issue(verified: VerifiedCeremony, audience: string, key: ReceiptKey): Promise<string> {
+  private issue(
+    verified: VerifiedCeremony,
+    ceremony: ReceiptCeremony,
+    audience: string,
+    key: ReceiptKey,
+  ): Promise<string> {
     const iat = Math.floor(this.clock.now().getTime() / 1_000);
     const claims = {
       iss: this.issuer,
       aud: audience,
+      ceremony,
       ...this.describe(verified),
       iat,
       exp: iat + LIFETIME,

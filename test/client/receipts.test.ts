@@ -44,7 +44,7 @@ function makeClaims(members: Record<string, unknown> = {}): Record<string, unkno
       acr: 'urn:passkey-manager:acr:synced',
       amr: ['pop', 'swk', 'user', 'mfa'],
     },
-    ...{ rp_id: 'login.example.com', uv: true, be: true, bs: true },
+    ...{ ceremony: 'authentication', rp_id: 'login.example.com', uv: true, be: true, bs: true },
     ...members,
   };
 }

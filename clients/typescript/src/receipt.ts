@@ -41,6 +41,8 @@ export interface Receipt {
   auth_time: number;
   acr: `urn:passkey-manager:acr:${'presence' | 'synced' | 'device-bound' | 'attested'}`;
   amr: string[];
+  /** What the user did. The browser itself shows a payment; a transaction to confirm is shown by the caller. */
+  ceremony: 'authentication' | 'confirmation' | 'payment';
   rp_id: string;
   purpose?: string;
   uv: boolean;
@@ -73,7 +75,7 @@ export type ReceiptExpectations = {
   maxAge?: number | undefined;
 } & ({ jwks: ReceiptKeys } | { jwksFrom: ReceiptKeySource });
 
-const REQUIRED = ['sub', 'jti', 'iat', 'exp', 'auth_time', 'acr', 'amr', 'rp_id', 'uv', 'be', 'bs'];
+const REQUIRED = ['sub', 'jti', 'iat', 'exp', 'auth_time', 'acr', 'amr', 'ceremony', 'rp_id', 'uv', 'be', 'bs'];
 
 /**
  * Verifies a receipt. With `jwks` it makes no call. With `jwksFrom` it keeps the keys for five minutes, and fetches them again for
