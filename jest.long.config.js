@@ -1,7 +1,7 @@
 import everything from './jest.config.js';
 
 /**
- * What `npm run test:long` runs: the suites that start programs again and again, or that take more than ten seconds of processor time.
+ * What `npm run test:long` runs: the suites that start programs again and again, or that take more than ten seconds of processor time or of waiting.
  * @type {import('jest').Config}
  */
 export default {
