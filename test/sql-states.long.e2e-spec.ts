@@ -352,11 +352,18 @@ describe('an export', () => {
   });
 });
 
+/** More failures than any session of the service could have. */
+const MANY = 1_000;
+
 describe('the service goes on by itself', () => {
   /** Sends each read until it succeeds. @returns the most failures of one */
   async function countFailures(): Promise<number> {
-    const failures = reads().map(async ([, read]) => {
-      for (let failed = 0; ; failed += 1) if ((await read()).status === 200) return failed;
+    const failures = reads().map(async ([route, read]) => {
+      for (let failed = 0; ; failed += 1) {
+        const answer = await read();
+        if (answer.status === 200) return failed;
+        if (failed > MANY) throw new Error(`${route} does not go on: ${JSON.stringify(answer)}`);
+      }
     });
     return Math.max(...(await Promise.all(failures)));
   }
@@ -387,8 +394,10 @@ describe('the service goes on by itself', () => {
   });
 
   it('when its sessions forget what they prepared (26000)', async () => {
+    // An erasure may succeed, and then its user is gone.
+    const harmless = everyRoute.requests.filter(([route]) => !route.startsWith('DELETE '));
     await faults.set('forgets prepared statements', 'statement');
-    await Promise.all(everyRoute.requests.map(([, request]) => request()));
+    await Promise.all(harmless.map(([, request]) => request()));
     await faults.clear();
     expect(await countFailures()).toBeLessThanOrEqual(hot + rest);
     demandLine('26000');
