@@ -1,7 +1,7 @@
-import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { until } from '../../test/support/until.js';
 import { LogOutput } from './log-output.js';
@@ -16,6 +16,7 @@ describe('log lines', () => {
   });
   afterEach(() => {
     closeSync(fd);
+    rmSync(dirname(file), { recursive: true });
   });
 
   const written = (): string[] => readFileSync(file, 'utf8').split('\n').filter(Boolean);
