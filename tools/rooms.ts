@@ -145,7 +145,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/receipts',
         holds: 'Signs receipts of verified ceremonies, and publishes the keys.',
         page: 'src/receipts/receipts.module.ts',
-        neighbours: ['src/authenticators'],
+        neighbours: ['src/authenticators', 'src/challenges'],
       },
       {
         path: 'src/credentials',

@@ -7,7 +7,7 @@
  * - `stored-payment.ts` reads the event and the passkey from the database, where the file does not have them.
  */
 import { hash } from 'node:crypto';
-import { toCanonical } from '../../src/tlog/canonical-json.js';
+import { digestCanonical } from '../../src/tlog/canonical-json.js';
 import type { AuthenticationResponseJSON } from '../../src/webauthn/assertion.js';
 import { digestPayment, normalizePayment } from '../../src/webauthn/payment-data.js';
 import { Refusal } from '../../src/webauthn/refusal.js';
@@ -46,7 +46,7 @@ export function replayPayment(file: ReplayFile, logged: LoggedPayment, passkey: 
   const { request, response } = file;
   const part = (name: 'clientDataJSON' | 'authenticatorData' | 'signature'): string =>
     hash('sha256', Buffer.from(response.response[name], 'base64url'), 'base64url');
-  const digest = hash('sha256', toCanonical(request.payment), 'base64url');
+  const digest = digestCanonical(request.payment).toString('base64url');
   const [of, inResponse] = ['SHA-256 of', 'SHA-256 of /response/response'];
   const steps = [
     judgeEvent(file, logged),

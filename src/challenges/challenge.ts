@@ -50,9 +50,11 @@ export interface PaymentTerms extends ExpectedPayment {
   readonly offered: readonly Buffer[];
 }
 
-/** Names a credential within one transaction: 16 bytes of a hash, because 64 whole ids do not fit into a token. */
+export const CREDENTIAL_NAME_BYTES = 16;
+
+/** Names a credential within one transaction by the beginning of a hash, because 64 whole ids do not fit into a token. */
 export function digestCredentialId(credentialId: Buffer): Buffer {
-  return hash('sha256', credentialId, 'buffer').subarray(0, 16);
+  return hash('sha256', credentialId, 'buffer').subarray(0, CREDENTIAL_NAME_BYTES);
 }
 
 export interface RegistrationTerms {

@@ -1,4 +1,4 @@
-import type { PaymentTerms } from './challenge.js';
+import { CREDENTIAL_NAME_BYTES, type PaymentTerms } from './challenge.js';
 
 /** The terms of a payment as JSON in a token. The names are short, because a client carries them. Digests are base64url. */
 export interface SealedPayment {
@@ -14,8 +14,6 @@ export interface SealedPayment {
   /** The names of the offered credentials, one after the other. */
   readonly k: string;
 }
-
-const CREDENTIAL_NAME_BYTES = 16;
 
 export function toSealedPayment(terms: PaymentTerms): SealedPayment {
   const { displayName, icon, iconMustBeShown = null, details } = terms.instrument;

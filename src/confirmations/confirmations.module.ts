@@ -1,8 +1,8 @@
 /**
  * Confirmations: proof that a user agreed to a transaction, by any passkey.
  *
- *  1. transaction.ts computes the digest of what the caller showed to the user (RFC 8785). It goes into the sealed
- *     challenge, so nothing of the transaction is stored.
+ *  1. transaction.ts checks what the caller showed to the user. Its digest (RFC 8785) goes into the sealed challenge, so nothing
+ *     of the transaction is stored.
  *  2. confirmations.service.ts issues the challenge through src/challenges, and has the answer verified by
  *     src/credentials/verify-credential.ts, as a sign-in is. A challenge for one of them is good for no other.
  */

@@ -3,12 +3,12 @@ import { ChallengesService } from '../challenges/challenges.service.js';
 import type { AssertionRules } from '../credentials/accept-authentication.js';
 import { VerifyCredential } from '../credentials/verify-credential.js';
 import type { AuthorizedContext } from '../http/request-context.js';
+import { digestCanonical } from '../tlog/canonical-json.js';
 import { makeRequestOptions } from '../webauthn/options.js';
 import { refuseUnless } from '../webauthn/refusal.js';
 import { verifyAuthentication } from '../webauthn/verify-authentication.js';
 import type { ConfirmTransactionDto, IssueConfirmationChallengeDto } from './dto/confirmation.dto.js';
 import type { ConfirmationChallengeResponse, ConfirmedResponse } from './dto/confirmation.response.js';
-import { digestTransaction } from './transaction.js';
 
 /** Has a user confirm a transaction with a passkey. Of the transaction only its digest is kept. */
 @Injectable()
@@ -23,7 +23,7 @@ export class ConfirmationsService {
     context: AuthorizedContext,
     { rpId, userId, purpose, transaction }: IssueConfirmationChallengeDto,
   ): Promise<ConfirmationChallengeResponse> {
-    const digest = digestTransaction(transaction);
+    const digest = digestCanonical(transaction);
     const terms = { rpId, userId, purpose, confirmation: { digest } };
     const { challenge, policy, allow, ...issued } = await this.challenges.issueForUser(context, terms);
     const publicKey = await makeRequestOptions({
@@ -35,7 +35,7 @@ export class ConfirmationsService {
 
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected */
   async confirm(context: AuthorizedContext, answer: ConfirmTransactionDto): Promise<ConfirmedResponse> {
-    const digest = digestTransaction(answer.transaction);
+    const digest = digestCanonical(answer.transaction);
     const { shown } = await this.verification.verify(context, answer, makeConfirmationRules(digest));
     return { ...shown, digest: digest.toString('base64url') };
   }

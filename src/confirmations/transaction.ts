@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { ValidateBy } from 'class-validator';
 import { toCanonical } from '../tlog/canonical-json.js';
 
@@ -7,11 +6,6 @@ export type Transaction = Readonly<Record<string, unknown>>;
 
 /** Bound of the canonical form. */
 const MAX_BYTES = 16_384;
-
-/** Computes SHA-256 of a transaction's canonical form (RFC 8785). Two texts of the same transaction have one digest. */
-export function digestTransaction(transaction: Transaction): Buffer {
-  return hash('sha256', toCanonical(transaction), 'buffer');
-}
 
 /**
  * Finds what keeps a value from being a transaction: another type, its length, or a value that two readers could take for

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { type Challenge, digestCredentialId, type PaymentTerms } from '../challenges/challenge.js';
 import { ChallengesService } from '../challenges/challenges.service.js';
@@ -8,7 +7,7 @@ import { readBrowserKeys, writeBrowserKey } from '../credentials/browser-keys.js
 import { VerifyCredential } from '../credentials/verify-credential.js';
 import { Problem } from '../http/problem.js';
 import type { AuthorizedContext } from '../http/request-context.js';
-import { toCanonical } from '../tlog/canonical-json.js';
+import { digestCanonical } from '../tlog/canonical-json.js';
 import { digestPayment, normalizePayment, type Payment } from '../webauthn/payment-data.js';
 import { makePaymentOptions } from '../webauthn/payment-options.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -36,7 +35,7 @@ export class PaymentsService {
     const { callerOrigins, topOrigins } = payment;
     const shown = normalizePayment(payment);
     demandAnswerable(shown);
-    const digest = hash('sha256', toCanonical(payment), 'buffer');
+    const digest = digestCanonical(payment);
     const terms = { ...digestPayment(shown), callerOrigins, topOrigins, digest };
     const asked = { rpId, userId, purpose: undefined, payment: terms };
     const { challenge, policy, allow, ...issued } = await this.challenges.issueForUser(context, asked);

@@ -3,6 +3,7 @@ import { SignJWT } from 'jose';
 import { AccessService } from '../access/access.service.js';
 import { Refusals } from '../audit/refusals.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import type { AssertionCeremony } from '../challenges/challenge.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
 import type { AuthorizedContext } from '../http/request-context.js';
@@ -16,9 +17,6 @@ import type { ReceiptKey } from './read-receipt-keys.js';
 const TYPE = 'passkey-receipt+jwt';
 /** How long a receipt is valid, in seconds. */
 const LIFETIME = 60;
-
-/** What the user did: a digest alone does not say if the browser itself has shown what was agreed to. */
-type ReceiptCeremony = 'authentication' | 'confirmation' | 'payment';
 
 /** A ceremony whose outcome is stored, as its answer describes it. */
 export interface VerifiedCeremony extends Assured {
@@ -61,7 +59,7 @@ export class Receipts {
    */
   async accompany<Verified extends VerifiedCeremony>(
     context: AuthorizedContext,
-    ceremony: ReceiptCeremony,
+    ceremony: AssertionCeremony,
     request: ReceiptRequestDto | undefined,
     verify: () => Promise<Verified>,
   ): Promise<Verified & { receipt?: string }> {
@@ -83,7 +81,7 @@ export class Receipts {
 
   private issue(
     verified: VerifiedCeremony,
-    ceremony: ReceiptCeremony,
+    ceremony: AssertionCeremony,
     audience: string,
     key: ReceiptKey,
   ): Promise<string> {
@@ -91,6 +89,7 @@ export class Receipts {
     const claims = {
       iss: this.issuer,
       aud: audience,
+      // A digest alone does not say if the browser itself has shown what was agreed to.
       ceremony,
       ...this.describe(verified),
       iat,

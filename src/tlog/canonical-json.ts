@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import canonicalize from 'canonicalize';
 import { LineFault } from './lines.js';
 
@@ -22,6 +23,11 @@ export function isCanonical(text: string, value: unknown): boolean {
 export function toCanonical(value: unknown): string {
   const text = JSON.stringify(value);
   return text.includes('\\ud') || !isInOrder(value) ? canonicalize(value)! : text;
+}
+
+/** Computes SHA-256 of a value's canonical form. Two texts of the same JSON have one digest. @throws Error as `toCanonical` does */
+export function digestCanonical(value: unknown): Buffer {
+  return hash('sha256', toCanonical(value), 'buffer');
 }
 
 /** The same as `toCanonical`. @throws LineFault when the value has no canonical form */
