@@ -1,15 +1,10 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { calculateJwkThumbprint, importPKCS8, type CryptoKey, type JWK } from 'jose';
+import { calculateJwkThumbprint, type JWK } from 'jose';
 import { PEM_DELIMITER, findPemBlocks } from '../x509/pem.js';
+import type { JwtSigner } from './sign-jwt.js';
 
-/** JWS algorithms (RFC 7518 §3.4, RFC 9864 §2.2). */
-export type ReceiptAlgorithm = 'ES256' | 'Ed25519';
-
-export interface ReceiptKey {
-  /** The JWK thumbprint of the key (RFC 7638). */
-  readonly kid: string;
-  readonly algorithm: ReceiptAlgorithm;
-  readonly privateKey: CryptoKey;
+/** Its `kid` is the JWK thumbprint of the key (RFC 7638). */
+export interface ReceiptKey extends JwtSigner {
   /** The public key, as the key set shows it. */
   readonly jwk: JWK;
 }
@@ -35,24 +30,25 @@ export async function readReceiptKeys(text: string): Promise<ReceiptKeySet> {
 }
 
 async function readKey(pem: string, what: string): Promise<ReceiptKey> {
-  const publicKey = readPublicKey(pem, what);
+  const privateKey = readPrivateKey(pem, what);
+  const publicKey = createPublicKey(privateKey);
   const algorithm = findAlgorithm(publicKey);
   if (algorithm === undefined) throw new Error(`cannot be used: ${what} is neither on P-256 nor Ed25519`);
   const bare = publicKey.export({ format: 'jwk' }) as JWK;
   const kid = await calculateJwkThumbprint(bare);
   const jwk: JWK = { ...bare, kid, alg: algorithm, use: 'sig' };
-  return { kid, algorithm, privateKey: await importPKCS8(pem, algorithm), jwk };
+  return { kid, algorithm, privateKey, jwk };
 }
 
-function readPublicKey(pem: string, what: string): KeyObject {
+function readPrivateKey(pem: string, what: string): KeyObject {
   try {
-    return createPublicKey(createPrivateKey(pem));
+    return createPrivateKey(pem);
   } catch {
     throw new Error(`cannot be used: ${what} cannot be read`);
   }
 }
 
-function findAlgorithm({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): ReceiptAlgorithm | undefined {
+function findAlgorithm({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): JwtSigner['algorithm'] | undefined {
   if (asymmetricKeyType === 'ed25519') return 'Ed25519';
   return asymmetricKeyType === 'ec' && asymmetricKeyDetails?.namedCurve === 'prime256v1' ? 'ES256' : undefined;
 }

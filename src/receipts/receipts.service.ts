@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { SignJWT } from 'jose';
 import { AccessService } from '../access/access.service.js';
 import { Refusals } from '../audit/refusals.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
@@ -11,7 +10,7 @@ import { Problem } from '../http/problem.js';
 import { type Assured, isAttested, toAcr, toAmr } from './assurance.js';
 import type { ReceiptRequestDto } from './dto/receipt-request.dto.js';
 import { ReceiptKeys } from './receipt-keys.js';
-import type { ReceiptKey } from './read-receipt-keys.js';
+import { type JwtSigner, signJwt } from './sign-jwt.js';
 
 /** The `typ` of a receipt's header (RFC 8725 §3.11). */
 const TYPE = 'passkey-receipt+jwt';
@@ -67,11 +66,11 @@ export class Receipts {
     const { audience } = request;
     const key = await this.authorize(context, audience);
     const verified = await verify();
-    return { ...verified, receipt: await this.issue(verified, ceremony, audience, key) };
+    return { ...verified, receipt: this.issue(verified, ceremony, audience, key) };
   }
 
   /** @returns the key that will sign. The event of the ceremony names it, so a reload between does not change it. */
-  private async authorize(context: AuthorizedContext, audience: string): Promise<ReceiptKey> {
+  private async authorize(context: AuthorizedContext, audience: string): Promise<JwtSigner> {
     await this.access.authorizeAudience(context, audience);
     const { signer } = this.keys;
     if (!signer) return this.refusals.refuse(context, new Problem('receipts-not-configured'), true);
@@ -83,8 +82,8 @@ export class Receipts {
     verified: VerifiedCeremony,
     ceremony: AssertionCeremony,
     audience: string,
-    key: ReceiptKey,
-  ): Promise<string> {
+    key: JwtSigner,
+  ): string {
     const iat = Math.floor(this.clock.now().getTime() / 1_000);
     const claims = {
       iss: this.issuer,
@@ -95,7 +94,7 @@ export class Receipts {
       iat,
       exp: iat + LIFETIME,
     };
-    return new SignJWT(claims).setProtectedHeader({ typ: TYPE, alg: key.algorithm, kid: key.kid }).sign(key.privateKey);
+    return signJwt(TYPE, claims, key);
   }
 
   private describe(verified: VerifiedCeremony): Record<string, unknown> {
