@@ -120,7 +120,11 @@ describe('the lag of the log', () => {
     await holder.query('COMMIT');
     // The event of the recovery is stored behind the turn that reports it, and may itself be pending for a turn.
     await tickUntil(() => log.replica.keeper.getState().lagSeconds === 0);
-    expect(log.replica.keeper.getState()).toMatchObject({ failures: [], standsStillSince: undefined, cause: undefined });
+    expect(log.replica.keeper.getState()).toMatchObject({
+      failures: [],
+      standsStillSince: undefined,
+      cause: undefined,
+    });
     expect(await readFailing()).toEqual({ 'sequencer-lag': 0 });
     expect(await listRecorded()).toEqual(['audit.failure sequencer-lag', 'audit.recovery sequencer-lag']);
   });

@@ -78,12 +78,7 @@ export class Receipts {
     return signer;
   }
 
-  private issue(
-    verified: VerifiedCeremony,
-    ceremony: AssertionCeremony,
-    audience: string,
-    key: JwtSigner,
-  ): string {
+  private issue(verified: VerifiedCeremony, ceremony: AssertionCeremony, audience: string, key: JwtSigner): string {
     const iat = Math.floor(this.clock.now().getTime() / 1_000);
     const claims = {
       iss: this.issuer,
