@@ -96,8 +96,7 @@ function toUnmapped(entry: AuditEntry, context: RequestContext | null): Record<s
     credential: toCredentialMembers(entry),
     epoch: decision?.epoch,
     permission: decision?.permission,
-    receipt_audience: receipt?.audience,
-    receipt_kid: receipt?.kid,
+    ...(receipt && { receipt_audience: receipt.audience, receipt_kid: receipt.kid }),
     rp_id: entry.rpId,
   };
   return entry.facts ? sortMembers({ ...own, ...entry.facts }) : own;

@@ -10,7 +10,7 @@ import { type AssertionCeremony, type Challenge, describeChallenge, getCeremony 
 import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
-import { type AppliedPolicy, asksForSignIns, isAdmitted } from '../relying-parties/purposes.js';
+import { type AppliedPolicy, isAdmitted } from '../relying-parties/purposes.js';
 import type { RelyingPartyPolicy } from '../relying-parties/relying-party-policy.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { refuseUnless, step } from '../webauthn/refusal.js';
@@ -263,8 +263,8 @@ function countsAsSignIn(
   ceremony: AuthenticationCeremony,
   { userVerified, backupEligible }: Pick<VerifiedAuthentication, 'userVerified' | 'backupEligible'>,
 ): boolean {
-  const { alone } = ceremony.policy;
-  if (getCeremony(ceremony) !== 'authentication' || !asksForSignIns(alone)) return false;
+  const { alone, keepsSignIns } = ceremony.policy;
+  if (!keepsSignIns || getCeremony(ceremony) !== 'authentication') return false;
   const isVerified = userVerified || alone.userVerification !== 'required';
   return isVerified && isAdmitted({ backup: alone.backup, attestation: 'any' }, { backupEligible, trusted: false });
 }

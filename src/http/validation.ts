@@ -41,7 +41,7 @@ function isObject(value: unknown): value is object {
 
 /**
  * class-validator looks through the decorators of all classes for each object that it checks. They do not change once a
- * class is declared, and no class here uses groups, so what it finds for a class is kept.
+ * class is declared, and no class here uses groups, so what it finds for a class, and how it groups that, is kept.
  */
 function keepDecorators(): void {
   const storage = getMetadataStorage();
@@ -51,6 +51,15 @@ function keepDecorators(): void {
     const decorators = kept.get(target) ?? collect(target, ...options);
     if (decorators.length > 0) kept.set(target, decorators);
     return decorators;
+  };
+  const group = storage.groupByPropertyName.bind(storage);
+  const grouped = new WeakMap<object, ReturnType<typeof group>>();
+  storage.groupByPropertyName = (decorators) => {
+    const known = grouped.get(decorators);
+    if (known) return known;
+    const groups = group(decorators);
+    grouped.set(decorators, groups);
+    return groups;
   };
 }
 

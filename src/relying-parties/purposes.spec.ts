@@ -22,6 +22,7 @@ describe('a purpose', () => {
       attestation: { ...policy.attestation, trust: 'trusted' },
       admission: { backup: 'device-bound', attestation: 'trusted' },
       maxAgeSeconds: 900,
+      keepsSignIns: true,
       alone: policy,
     });
     expect(applyPurpose(policy, 'look')).toEqual({
@@ -29,14 +30,21 @@ describe('a purpose', () => {
       userVerification: 'discouraged',
       admission: ADMITS_ALL,
       ...NO_AGE,
+      keepsSignIns: true,
       alone: policy,
     });
+  });
+
+  it('without an age lets no sign-in be kept', () => {
+    expect(applyPurpose(completePolicy({ purposes: { look: { backup: 'any' } } }), 'look').keepsSignIns).toBe(false);
   });
 
   it.each([undefined, 'sign-in', 'constructor', 'toString', '__proto__', 'Pay', ''])(
     'that the policy does not list leaves the policy alone: %s',
     (purpose) => {
-      expect(applyPurpose(policy, purpose)).toEqual({ ...policy, admission: ADMITS_ALL, ...NO_AGE, alone: policy });
+      const applied = applyPurpose(policy, purpose);
+      expect(applied).toEqual({ ...policy, admission: ADMITS_ALL, ...NO_AGE, keepsSignIns: true, alone: policy });
+      expect(applyPurpose(policy, 'another')).toBe(applied);
     },
   );
 

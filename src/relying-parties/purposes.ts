@@ -10,6 +10,8 @@ export interface AppliedPolicy extends RelyingPartyPolicy {
   readonly admission: Admission;
   /** The age that the user's last sign-in may have. */
   readonly maxAgeSeconds: number;
+  /** True if a purpose of the policy asks when a user has signed in last. Only then that time is stored. */
+  readonly keepsSignIns: boolean;
   /** The policy without the demands of the purpose. */
   readonly alone: RelyingPartyPolicy;
 }
@@ -29,6 +31,18 @@ export interface AdmittedKind {
  */
 export function applyPurpose(policy: RelyingPartyPolicy, purpose: string | undefined): AppliedPolicy {
   const demanded = findPurpose(policy, purpose);
+  const known = demanded === NOTHING ? ALONE.get(policy) : undefined;
+  if (known) return known;
+  const applied = apply(policy, demanded);
+  if (demanded === NOTHING) ALONE.set(policy, applied);
+  return applied;
+}
+
+const NOTHING: PurposePolicy = {};
+/** Policies as they hold for the purposes that they do not list. Most ceremonies are for one of these. */
+const ALONE = new WeakMap<RelyingPartyPolicy, AppliedPolicy>();
+
+function apply(policy: RelyingPartyPolicy, demanded: PurposePolicy): AppliedPolicy {
   const { backup = 'any', attestation = 'any' } = demanded;
   return {
     ...policy,
@@ -38,24 +52,20 @@ export function applyPurpose(policy: RelyingPartyPolicy, purpose: string | undef
     attestation: { ...policy.attestation, trust: demanded.attestation ?? policy.attestation.trust },
     admission: { backup, attestation },
     maxAgeSeconds: demanded.maxAgeSeconds ?? Infinity,
+    keepsSignIns: Object.values(policy.purposes).some(({ maxAgeSeconds }) => maxAgeSeconds !== undefined),
     alone: policy,
   };
 }
 
 /** A purpose may be named like a member that every object inherits. @returns {} for one that the policy does not list */
 export function findPurpose({ purposes }: RelyingPartyPolicy, purpose: string | undefined): PurposePolicy {
-  return (purpose !== undefined && Object.hasOwn(purposes, purpose) && purposes[purpose]) || {};
+  return (purpose !== undefined && Object.hasOwn(purposes, purpose) && purposes[purpose]) || NOTHING;
 }
 
 /** Returns the JSON pointer of a purpose in the settings of a relying party, or of a member of it. */
 export function pointToPurpose(name: string, member?: keyof PurposePolicy): string {
   const pointer = appendPointer('/policy/purposes', name);
   return member ? appendPointer(pointer, member) : pointer;
-}
-
-/** True if a purpose asks when a user has signed in last. Only then that time is stored. */
-export function asksForSignIns({ purposes }: RelyingPartyPolicy): boolean {
-  return Object.values(purposes).some(({ maxAgeSeconds }) => maxAgeSeconds !== undefined);
 }
 
 /** True if an admission lets every passkey in. */

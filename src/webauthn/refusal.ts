@@ -147,21 +147,28 @@ export class Refusal extends Error {
 export type Section = '§7.1' | '§7.2';
 
 /** Runs one numbered step of a ceremony and adds its number to a refusal. @throws Refusal */
-export const step = <T>(section: Section, number: number, run: () => T): T =>
-  inClause(`${section} step ${String(number)}`, run);
+export const step = <T>(section: Section, number: number, run: () => T): T => inClause(section, run, number);
 
-/** Runs what a clause of a specification demands and adds the clause to a refusal. @throws Refusal */
-export function inClause<T>(clause: string, run: () => T): T {
-  const name = (error: unknown): never => {
-    if (error instanceof Refusal) error.clause ??= clause;
-    throw error;
-  };
+/**
+ * Runs what a clause of a specification demands and adds the clause to a refusal.
+ *
+ * @param number that of a step within the clause
+ * @throws Refusal
+ */
+export function inClause<T>(clause: string, run: () => T, number?: number): T {
   try {
     const outcome = run();
-    return outcome instanceof Promise ? (outcome.catch(name) as T) : outcome;
+    if (!(outcome instanceof Promise)) return outcome;
+    return outcome.catch((error: unknown) => addClause(error, clause, number)) as T;
   } catch (error) {
-    return name(error);
+    return addClause(error, clause, number);
   }
+}
+
+/** @throws the error */
+function addClause(error: unknown, clause: string, number: number | undefined): never {
+  if (error instanceof Refusal) error.clause ??= number === undefined ? clause : `${clause} step ${String(number)}`;
+  throw error;
 }
 
 /** Asserts a condition of a ceremony. @throws Refusal unless it is met */
