@@ -7,6 +7,7 @@ import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
 import { AccessService } from './access.service.js';
 import { DeclaredPermissions } from './declared-permissions.js';
+import { OpenExports } from './open-exports.js';
 import { PermissionGuard } from './permission.guard.js';
 import { PolicyStore } from './policy-store.js';
 import { RiskSignals } from './risk-signals.js';
@@ -18,6 +19,7 @@ import { RiskSignals } from './risk-signals.js';
  *  - access-policy.ts parses the policy, and policy-store.ts holds it and reloads it.
  *  - permissions.ts has the permissions and `@Requires`. declared-permissions.ts stops the boot if a route has none.
  *  - permission.guard.ts asks access.service.ts about each request, which also limits the caller's rate (request-rate.ts).
+ *  - open-exports.ts has the long answers, whose callers reauthorize-stream.ts authorizes again and again.
  *  - risk-signals.ts reports callers that behave unusually.
  *
  * The module also provides the classes of src/identity, because they need the trust domain and the names of the policy. Which
@@ -45,8 +47,9 @@ import { RiskSignals } from './risk-signals.js';
     CallerGuard,
     PermissionGuard,
     AccessService,
+    OpenExports,
     DeclaredPermissions,
   ],
-  exports: [AccessService, RiskSignals],
+  exports: [AccessService, OpenExports, RiskSignals],
 })
 export class AccessModule {}

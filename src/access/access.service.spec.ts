@@ -296,4 +296,12 @@ describe('an answer that takes long', () => {
     expect(await access().isStillAllowed(context, permission)).toBe(allowed);
     expect(audit.entries).toEqual([]);
   });
+
+  it.each([
+    ['relyingParties: [a.example]', 'a.example', true],
+    ['relyingParties: [a.example]', 'b.example', false],
+    ['', 'b.example', true],
+  ])('ends with the grant of its relying party: "%s", %s', async (grant, rpId, allowed) => {
+    expect(await access(grant).isStillAllowed(makeAuthorizedContext(), 'passkeys:register', rpId)).toBe(allowed);
+  });
 });

@@ -49,11 +49,16 @@ export class AccessService {
     context.relyingParties = grant.relyingParties;
   }
 
-  /** Returns true if an allowed request would still be allowed. Long answers ask this. */
-  async isStillAllowed(context: AuthorizedContext, permission: Permission): Promise<boolean> {
+  /**
+   * Returns true if an allowed request would still be allowed. Long answers ask this.
+   *
+   * @param rpId the relying party that the answer is about
+   */
+  async isStillAllowed(context: AuthorizedContext, permission: Permission, rpId?: string): Promise<boolean> {
     const { caller } = context;
     const grant = this.store.policy.grants.get(caller.spiffeId);
     const flaw = this.findFlaw(grant, caller, permission, this.clock.now());
+    if (rpId !== undefined && grant?.relyingParties?.includes(rpId) === false) return false;
     return flaw === undefined && (await context.stillTrusted?.()) !== false;
   }
 

@@ -16,8 +16,7 @@
  * log-partitions.ts makes the months of `audit_event`, and begin-log.ts makes them before the first event of a process.
  *
  * Auditors list events by audit.controller.ts (audit-reader.ts). transparency-log.controller.ts serves keys, checkpoints,
- * proofs (log-proofs.ts) and exports (log-export.ts, log-lines.ts). reauthorize-stream.ts ends an export when the caller
- * loses its permission. The SQL of the log's tables is in the files named *.repository.ts.
+ * proofs (log-proofs.ts) and exports (log-export.ts, log-lines.ts). The SQL of the log's tables is in the files named *.repository.ts.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -83,7 +82,7 @@ const ENTITIES = [AuditArchiveEntity, AuditEventEntity, AuditLeafEntity, AuditNo
     Anchors,
     CheckpointScheduler,
   ],
-  exports: [CheckpointScheduler],
+  exports: [CheckpointScheduler, LOG_KEYS],
 })
 export class AuditLogModule {}
 

@@ -10,6 +10,7 @@ import { OwnerRunner } from '../../test/support/owner-runner.js';
 import { makeLogSigners, SampleLog } from '../../test/support/sample-log.js';
 import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
+import { OpenExports } from '../access/open-exports.js';
 import { UserSeals } from '../audit/user-seals.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { AuditReader } from '../audit-log/audit-reader.js';
@@ -314,7 +315,7 @@ describe('the range of an export', () => {
       lines.service,
       new FakeProofs().service,
       new FakeAudit().service,
-      new FakeAccess().service,
+      new OpenExports(new FakeAccess().service),
     );
     const end = new Date(Date.parse(toLeafTime(to)) + 1).toISOString();
     (await exports.open(createContext(), { from: toLeafTime(from), to: end })).destroy();

@@ -201,6 +201,13 @@ describe('a signed checkpoint', () => {
     expect(() => openCheckpoint(foreign, KEYS)).toThrow('passkey-manager/staging, but no key has that name');
   });
 
+  it('is not taken for another statement of the same signers, nor that for a checkpoint', async () => {
+    const statement = await signCheckpoint({ ...CHECKPOINT, origin: `${ORIGIN} credentials` }, SIGNERS, TIME);
+    expect(openCheckpoint(statement, KEYS, ' credentials')).toMatchObject({ size: CHECKPOINT.size });
+    expect(() => openCheckpoint(statement, KEYS)).toThrow('no key has that name');
+    expect(() => openCheckpoint(NOTE, KEYS, ' credentials')).toThrow('no key has that name');
+  });
+
   it('does not verify without keys', () => {
     expect(() => openCheckpoint(NOTE, [])).toThrow(NoteError);
   });

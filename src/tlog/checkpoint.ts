@@ -116,12 +116,13 @@ export async function signCheckpoint(
  * Verifies a note. Every key must have signed it, so that a removed signature invalidates the note. One key must have
  * the origin as its name. Signatures by other keys are ignored.
  *
+ * @param about what follows the name in the origin of a statement that is not a checkpoint of the log
  * @throws NoteError
  */
-export function openCheckpoint(note: string, keys: readonly VerifierKey[]): SignedCheckpoint {
+export function openCheckpoint(note: string, keys: readonly VerifierKey[], about = ''): SignedCheckpoint {
   const { text, signatures } = parseNote(note);
   const checkpoint = parseCheckpoint(text);
-  if (!keys.some(({ name }) => name === checkpoint.origin)) {
+  if (!keys.some(({ name }) => `${name}${about}` === checkpoint.origin)) {
     throw new NoteError(`the checkpoint belongs to ${checkpoint.origin}, but no key has that name`);
   }
   const times = keys.flatMap((key) => {

@@ -29,19 +29,20 @@ export class KeyHistory {
    * Verifies a note. Every key of one time must have signed it. If the keys of several times have, all of their
    * signatures must be valid.
    *
+   * @param about see `openCheckpoint`
    * @throws NoteError
    */
-  open(note: string): SignedCheckpoint {
+  open(note: string, about?: string): SignedCheckpoint {
     const { signatures } = parseNote(note);
     const hasSigned = (key: VerifierKey): boolean =>
       signatures.some(({ name, keyId }) => name === key.name && keyId === key.keyId);
     const signed = [...this.#times.keys()].filter((time) => this.#times[time]!.every(hasSigned));
     if (signed.length === 0) {
       const nearest = this.#times.findLast((keys) => keys.some(hasSigned));
-      return openCheckpoint(note, nearest ?? this.#times.at(-1)!);
+      return openCheckpoint(note, nearest ?? this.#times.at(-1)!, about);
     }
     const keys = new Map(signed.flatMap((time) => this.#times[time]!.map((key) => [`${key.name}+${key.keyId}`, key])));
-    const checkpoint = openCheckpoint(note, [...keys.values()]);
+    const checkpoint = openCheckpoint(note, [...keys.values()], about);
     this.#demandOrder(checkpoint.size, signed[0]!, signed.at(-1)!);
     return checkpoint;
   }
