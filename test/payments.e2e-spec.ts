@@ -96,6 +96,22 @@ describe('POST /v1/challenges/payment', () => {
       { instrument: { displayName: 'x', icon: 'javascript:alert(1)' } },
       '/payment/instrument/icon',
     ],
+    [
+      'an icon with a password',
+      { instrument: { displayName: 'x', icon: 'https://u:p@a.example/' } },
+      '/payment/instrument/icon',
+    ],
+    ['a payee whose name turns the text around', { payeeName: 'Shop \u202e50.21' }, '/payment/payeeName'],
+    [
+      'a card whose name is isolated',
+      { instrument: { displayName: '\u2066x', icon: ICON } },
+      '/payment/instrument/displayName',
+    ],
+    [
+      'details that turn around',
+      { instrument: { displayName: 'x', icon: ICON, details: '\u202dx' } },
+      '/payment/instrument/details',
+    ],
     ['a payee over http', { payeeOrigin: 'http://shop.example' }, '/payment/payeeOrigin'],
     ['a payee with a path', { payeeOrigin: `${SHOP}/` }, '/payment/payeeOrigin'],
     ['no caller', { callerOrigins: [] }, '/payment/callerOrigins'],

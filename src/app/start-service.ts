@@ -17,6 +17,7 @@ import { TrustMaterialError } from '../identity/trust-material-error.js';
 import { createLogger } from '../telemetry/pino-logger.js';
 import { startTracing } from '../telemetry/tracing.js';
 import { FIDO_METADATA_ROOTS } from '../webauthn/well-known-roots.js';
+import { type Stop, stopAll } from './stop-all.js';
 
 /*
  * This folder starts and stops the service. main.ts calls it.
@@ -75,13 +76,6 @@ export async function startWorker(config: Config): Promise<Serving> {
     await stopAll(stops);
     throw toConfigError(error);
   }
-}
-
-type Stop = () => Promise<void>;
-
-/** Stops the parts in the reverse order of their start. */
-async function stopAll(stops: Stop[]): Promise<void> {
-  for (const close of stops.splice(0).reverse()) await close();
 }
 
 /** @param stops receives a function for each part that has started, also when a later part fails */

@@ -942,7 +942,7 @@ export interface components {
         };
         /**
          * Format: uri
-         * @description An https or data:image/ URL.
+         * @description An https or data:image/ URL, without a user name.
          * @example https://login.example.com/card.png
          */
         ImageUrl: string;
@@ -958,7 +958,7 @@ export interface components {
             label: string;
         };
         /**
-         * @description A text that the browser shows, without control characters.
+         * @description A text that the browser shows, without control characters and those that change its direction.
          * @example Shop
          */
         PaymentText: string;

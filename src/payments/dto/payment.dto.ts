@@ -1,7 +1,7 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsBoolean, IsDefined, ValidateBy } from 'class-validator';
 import { AssertionAnswerDto } from '../../credentials/dto/ceremony-answer.dto.js';
 import { Nested, NestedEach } from '../../http/request-class.js';
-import { HasForm, IsRpId, IsText, Optional } from '../../http/validators.js';
+import { HasForm, IsRpId, isText, IsText, Optional } from '../../http/validators.js';
 import { IsOrigin, isOrigin } from '../../relying-parties/origin.js';
 
 /** A browser writes it in capitals. */
@@ -14,7 +14,9 @@ const MAX_URL = 32_768;
 
 function isImageUrl(value: unknown): value is string {
   if (typeof value !== 'string' || value.length > MAX_URL || !IMAGE.test(value)) return false;
-  return URL.canParse(value) && new URL(value).href.length <= MAX_URL;
+  if (!URL.canParse(value)) return false;
+  const { href, username, password } = new URL(value);
+  return href.length <= MAX_URL && username === '' && password === '';
 }
 
 function IsImageUrl(): PropertyDecorator {
@@ -22,7 +24,23 @@ function IsImageUrl(): PropertyDecorator {
     name: 'isImageUrl',
     validator: {
       validate: isImageUrl,
-      defaultMessage: () => `$property must be an https: or data:image/ URL of at most ${String(MAX_URL)} characters`,
+      defaultMessage: () =>
+        `$property must be an https: or data:image/ URL of at most ${String(MAX_URL)} characters, without a user name`,
+    },
+  });
+}
+
+/** Characters that change the direction of a text (UAX #9 §2), so that it shows other words than it has. */
+const BIDIRECTIONAL = /[\u202a-\u202e\u2066-\u2069]/;
+
+/** A text that the browser's own dialog shows. */
+function IsShownText(max: number): PropertyDecorator {
+  return ValidateBy({
+    name: 'isShownText',
+    validator: {
+      validate: (value): boolean => isText(value, 1, max) && !BIDIRECTIONAL.test(value),
+      defaultMessage: () =>
+        `$property must be text of 1 to ${String(max)} characters without control and bidirectional formatting characters`,
     },
   });
 }
@@ -47,7 +65,7 @@ class AmountDto {
 }
 
 class InstrumentDto {
-  @IsText(1, 256)
+  @IsShownText(256)
   displayName: string;
 
   @IsImageUrl()
@@ -58,7 +76,7 @@ class InstrumentDto {
   iconMustBeShown?: boolean;
 
   @Optional()
-  @IsText(1, 256)
+  @IsShownText(256)
   details?: string;
 }
 
@@ -66,7 +84,7 @@ class LogoDto {
   @IsImageUrl()
   url: string;
 
-  @IsText(1, 64)
+  @IsShownText(64)
   label: string;
 }
 
@@ -76,7 +94,7 @@ export class PaymentDto {
   total: AmountDto;
 
   @Optional()
-  @IsText(1, 256)
+  @IsShownText(256)
   payeeName?: string;
 
   @Optional()
