@@ -154,6 +154,12 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/approvals', 'src/relying-parties', 'src/authenticators', 'src/challenges', 'src/receipts'],
       },
       {
+        path: 'src/portability',
+        holds: 'Moves passkeys in and out, as lines of JSON.',
+        page: 'src/portability/credential-line.ts',
+        neighbours: ['src/authenticators', 'src/challenges', 'src/credentials', 'src/relying-parties'],
+      },
+      {
         path: 'src/confirmations',
         holds: 'Has users confirm transactions with a passkey.',
         page: 'src/confirmations/confirmations.module.ts',

@@ -1,7 +1,7 @@
 import { IsDefined, IsObject, validate } from 'class-validator';
 import { AuthenticationResponseDto } from '../../src/credentials/dto/ceremony-answer.dto.js';
 import { describeInvalidMembers } from '../../src/http/invalid-members.js';
-import { findInheritedMember } from '../../src/http/json-body.js';
+import { findInheritedMember } from '../../src/http/strict-json.js';
 import { appendPointer } from '../../src/http/problem.js';
 import { Nested, toInstance } from '../../src/http/request-class.js';
 import { HasForm, Optional, UUID } from '../../src/http/validators.js';

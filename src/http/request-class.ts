@@ -72,7 +72,7 @@ export function BrowserWritten(): ClassDecorator {
  * is not an object and a member that the class does not declare stay as they are: class-validator refuses them. Only where
  * a browser wrote the object are such members left out.
  *
- * Members named as one that every object inherits are left out too: json-body.ts has refused them, and class-validator
+ * Members named as one that every object inherits are left out too: strict-json.ts has refused them, and class-validator
  * would take some of them for declared ones.
  */
 export function toInstance<T extends object>(dto: new () => T, value: unknown): T {

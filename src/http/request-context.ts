@@ -9,7 +9,7 @@ import type { Svid } from '../x509/svid.js';
  *
  *  - Connections: exchanges.ts keeps requests and answers in order, connection-limits.ts sets their time limits, drain.ts ends
  *    them at the stop.
- *  - Head and body: request-head.ts, json-body.ts, query.guard.ts.
+ *  - Head and body: request-head.ts, json-body.ts, strict-json.ts, query.guard.ts.
  *  - Members: validators.ts and request-class.ts declare them, validation.ts checks them, invalid-members.ts describes the wrong
  *    ones; id.param.ts and page.ts are for paths and lists.
  *  - Load: admission.ts decides which requests run, admission.guard.ts asks it, excess-answers.ts slows down callers that send

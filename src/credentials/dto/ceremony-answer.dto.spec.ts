@@ -158,7 +158,7 @@ describe('WebAuthn L3 §5.1 RegistrationResponseJSON and AuthenticationResponseJ
       }
     });
     it('is stricter than the clause for every parser’s sake: names that every object inherits are refused as the body is read', async () => {
-      // src/http/json-body.ts refuses these names before a class sees the body. Here they must not change a
+      // src/http/strict-json.ts refuses these names before a class sees the body. Here they must not change a
       // prototype.
       for (const seen of await transformCredential({ toString: 'x' }))
         expect(Object.hasOwn(seen, 'toString')).toBe(false);
