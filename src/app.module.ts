@@ -25,6 +25,7 @@ import { ReceiptsModule } from './receipts/receipts.module.js';
 import { ReconciliationModule } from './reconciliation/reconciliation.module.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
 import { SealsModule } from './seals/seals.module.js';
+import { SignalsModule } from './signals/signals.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
 
 /**
@@ -50,6 +51,7 @@ export interface WatchedSettings {
     AuthenticatorsModule,
     RelyingPartiesModule,
     ChallengesModule,
+    SignalsModule,
     CredentialsModule,
     ConfirmationsModule,
     PaymentsModule,

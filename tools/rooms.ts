@@ -148,6 +148,11 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/authenticators', 'src/challenges'],
       },
       {
+        path: 'src/signals',
+        holds: 'Tells receivers what happens to passkeys (Shared Signals): streams, their outbox and its delivery.',
+        page: 'src/signals/signals.module.ts',
+      },
+      {
         path: 'src/credentials',
         holds: 'Registers, verifies, lists and changes credentials, and erases users.',
         page: 'src/credentials/credentials.module.ts',

@@ -20,6 +20,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON user_handle, credential TO passkey_manag
 GRANT SELECT, INSERT, DELETE ON approval TO passkey_manager;
 -- A decision sets these columns. What a request does, who made it and until when it stands cannot change.
 GRANT UPDATE (status, decided_by, decided_at, reason, mac) ON approval TO passkey_manager;
+-- A stream stays with its owner. A signal never changes: it is delivered as its change wrote it, and deleted.
+GRANT SELECT, INSERT, DELETE ON signal_stream, signal_excluded_subject, signal TO passkey_manager;
+GRANT UPDATE (aud, relying_parties, events_requested, events_delivered, delivery_method, endpoint_url, description, status,
+  status_reason, updated_at, active_at, verified_at, dropped_at) ON signal_stream TO passkey_manager;
+-- How far the signals about a compromised model are.
+GRANT SELECT, INSERT, UPDATE (serial, status, after, completed_at) ON signal_model TO passkey_manager;
 GRANT SELECT, INSERT, DELETE ON challenge TO passkey_manager;
 -- SELECT … FOR UPDATE needs the privilege to UPDATE a column.
 GRANT UPDATE (id) ON challenge TO passkey_manager;

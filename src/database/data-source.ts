@@ -25,6 +25,7 @@ import { StatusOfARelyingParty1765250000000 } from './migrations/1765250000000-s
 import { ApprovalsOfOperators1765270000000 } from './migrations/1765270000000-approvals-of-operators.js';
 import { LastSignIn1765285000000 } from './migrations/1765285000000-last-sign-in.js';
 import { BrowserKeys1765290000000 } from './migrations/1765290000000-browser-keys.js';
+import { Signals1765310000000 } from './migrations/1765310000000-signals.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -51,6 +52,7 @@ const MIGRATIONS = [
   ApprovalsOfOperators1765270000000,
   LastSignIn1765285000000,
   BrowserKeys1765290000000,
+  Signals1765310000000,
 ];
 export const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -63,6 +63,7 @@ describe('the entities and the migrations', () => {
       'schema_migration',
       'seal_key',
       'seal_phase',
+      'signal_model',
       'spent_challenge',
       'spent_challenge_horizon',
     ];

@@ -16,7 +16,16 @@ export type DevelopmentIdentity = 'auth-service' | 'operator' | 'auditor' | 'str
 
 export const toSpiffeId = (name: string): string => `spiffe://passkey-manager.local/${name}`;
 
-const TABLES = ['relying_party', 'user_handle', 'challenge', 'credential', 'approval'];
+const TABLES = [
+  'relying_party',
+  'user_handle',
+  'challenge',
+  'credential',
+  'approval',
+  'signal_stream',
+  'signal',
+  'signal_excluded_subject',
+];
 
 export interface TestServiceOptions {
   /** The access policy as YAML; by default development's. */

@@ -1,4 +1,7 @@
 import pg from 'pg';
+import { ExcludedSubjectEntity } from '../../src/signals/excluded-subject.entity.js';
+import { SignalEntity } from '../../src/signals/signal.entity.js';
+import { StreamEntity } from '../../src/signals/stream.entity.js';
 import { DataSource } from 'typeorm';
 import { ApprovalEntity } from '../../src/approvals/approval.entity.js';
 import {
@@ -22,7 +25,10 @@ export const ENTITIES = [
   AuditLeafEntity,
   AuditNodeEntity,
   CredentialEntity,
+  ExcludedSubjectEntity,
   RelyingPartyEntity,
+  SignalEntity,
+  StreamEntity,
   UserHandleEntity,
 ];
 
