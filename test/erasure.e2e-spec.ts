@@ -120,6 +120,7 @@ async function live(id: string, rp: Ceremonies<string>): Promise<void> {
   await rp.authenticate(authenticator, { challenge: {} });
   await manage('/reinstate', { reason: id });
   await manage('/revoke', { reason: id });
+  await call('auth-service', 'POST', `/v1/users/${user}/revoke?rpId=${rp.rpId}`, { reason: `${id}: ${user}` });
   await rp.authenticate(authenticator, { challenge: {} });
   await rp.registered(id, new Authenticator());
 }

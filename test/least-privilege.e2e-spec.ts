@@ -29,6 +29,7 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['POST', `/v1/credentials/${NOWHERE}/browser-keys/${'A'.repeat(43)}/trust`, {}, may, no, no, no],
   ['POST', `/v1/credentials/${NOWHERE}/browser-keys/${'A'.repeat(43)}/revoke`, {}, may, no, no, no],
   ['GET', '/v1/users/ada/signals?rpId=login.example.com', undefined, may, may, no, no],
+  ['POST', '/v1/users/ada/revoke?rpId=login.example.com', {}, may, no, no, no],
   ['DELETE', '/v1/users/ada?rpId=login.example.com', undefined, no, may, no, no],
   ['GET', '/v1/relying-parties', undefined, no, may, no, no],
   ['GET', '/v1/relying-parties/login.example.com', undefined, no, may, no, no],

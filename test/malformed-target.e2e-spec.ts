@@ -145,6 +145,7 @@ describe('a path', () => {
     ['auth-service', 'GET', `/v1/credentials/${'a'.repeat(2_000)}`],
     ['auth-service', 'GET', '/v1/users/%00/signals?rpId=login.example.com'],
     ['auth-service', 'GET', `/v1/users/${'a'.repeat(257)}/signals?rpId=login.example.com`],
+    ['auth-service', 'POST', `/v1/users/${'a'.repeat(257)}/revoke?rpId=login.example.com`],
     ['auth-service', 'GET', '/v1/users/%zz/signals?rpId=login.example.com'],
     ['auth-service', 'GET', '/v1/users/%ff/signals?rpId=login.example.com'],
     ['auth-service', 'GET', '/v1/users/%ed%a0%80/signals?rpId=login.example.com'],

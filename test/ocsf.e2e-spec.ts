@@ -15,7 +15,7 @@ import { toSpiffeId, TestService } from './support/service.js';
 const CAUSED: readonly AuditEventType[] = [
   ...(['challenge.issue', 'credential.register', 'credential.verify', 'credential.rename'] as const),
   ...(['credential.suspend', 'credential.reinstate', 'credential.revoke', 'credential.tampered'] as const),
-  ...(['user.erase', 'relying-party.create', 'relying-party.update'] as const),
+  ...(['user.revoke', 'user.erase', 'relying-party.create', 'relying-party.update'] as const),
   ...(['access.denied', 'handshake.refused', 'audit.read', 'service.start'] as const),
 ];
 
@@ -45,6 +45,8 @@ async function causeChanges(): Promise<void> {
   await login.authenticate(authenticator);
   await change('POST', '/reinstate', { reason: 'found' });
   await change('POST', '/revoke', { reason: 'stolen' });
+  const revocation = '/v1/users/u-1/revoke?rpId=login.example.com';
+  await service.client.call('auth-service', 'POST', revocation, { reason: 'lost' });
   await service.client.call('operator', 'DELETE', '/v1/users/u-1?rpId=login.example.com');
 }
 

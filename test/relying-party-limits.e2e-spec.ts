@@ -148,6 +148,7 @@ const ROUTES: Row[] = [
   ['POST /v1/credentials/{id}/browser-keys/{thumbprint}/trust', UNKNOWN, toBrowserKey, () => because],
   ['POST /v1/credentials/{id}/browser-keys/{thumbprint}/revoke', UNKNOWN, toBrowserKey, () => because],
   ['GET /v1/users/{userId}/signals', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],
+  ['POST /v1/users/{userId}/revoke', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, () => because],
   ['DELETE /v1/users/{userId}', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],
   ['GET /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, nothing],
   ['PUT /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, () => SETTINGS],

@@ -21,7 +21,7 @@ WITH
     WHERE enabled
   ),
   known AS MATERIALIZED (
-    SELECT ordinality, u.handle, u.audit_uid, u.seal
+    SELECT ordinality, u.handle, u.audit_uid, u.seal, u.revocations
     FROM asked
     JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id
   ),
@@ -32,7 +32,7 @@ WITH
     WHERE ordinality NOT IN (SELECT ordinality FROM known)
     ORDER BY rp_id, user_id
     ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-    RETURNING rp_id, user_id, handle, audit_uid, seal
+    RETURNING rp_id, user_id, handle, audit_uid, seal, revocations
   )
 SELECT
   asked.ordinality::integer AS n,
@@ -40,6 +40,7 @@ SELECT
   coalesce(known.handle, made.handle) AS handle,
   coalesce(known.audit_uid, made.audit_uid) AS audit_uid,
   coalesce(known.seal, made.seal) AS user_seal,
+  coalesce(known.revocations, made.revocations, 0) AS revocations,
   (
     SELECT json_agg(
       json_build_object('id', encode(credential_id, 'hex'), 'transports', transports)

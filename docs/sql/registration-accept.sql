@@ -15,6 +15,7 @@ WITH
         json_to_recordset($1::json) AS (
           challenge_id uuid,
           told_handle bytea,
+          told_revocations integer,
           party_version integer,
           most integer,
           rp_id text,
@@ -65,13 +66,13 @@ WITH
     FROM
       verified,
       LATERAL (
-        SELECT handle
+        SELECT handle, revocations
         FROM user_handle u
         WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id
         FOR UPDATE
         OFFSET 0
       ) AS u
-    WHERE handle = told_handle
+    WHERE handle = told_handle AND coalesce(revocations, 0) = told_revocations
   ),
   checked AS MATERIALIZED (
     SELECT

@@ -37,6 +37,7 @@ export const AUDIT_EVENTS = {
   'browser-key.trust': [3, 3004, 3, 'Update'],
   'browser-key.revoke': [3, 3004, 11, 'Deactivate'],
   'credential.tampered': [2, 2004, 1, 'Create'],
+  'user.revoke': [3, 3004, 11, 'Deactivate'],
   'user.erase': [3, 3004, 4, 'Delete'],
   'relying-party.create': [3, 3004, 1, 'Create'],
   'relying-party.update': [3, 3004, 3, 'Update'],

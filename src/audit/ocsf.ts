@@ -160,7 +160,7 @@ export function toUser({ userId, rpId }: AuditEntry): Members {
  * approval: these are 99 (Other), and `type` names them.
  */
 export function toManagedEntity(entry: AuditEntry): Members {
-  if (entry.type === 'user.erase') return buildManagedEntity(entry.userId, 'User', 2, toUser(entry));
+  if (entry.type.startsWith('user.')) return buildManagedEntity(entry.userId, 'User', 2, toUser(entry));
   if (entry.type.startsWith('approval.'))
     return buildManagedEntity(entry.approvalId, 'approval', 99, entry.userId === undefined ? undefined : toUser(entry));
   return entry.type.startsWith('relying-party.')

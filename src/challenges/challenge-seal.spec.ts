@@ -38,6 +38,7 @@ function makeChallenge(changed: Partial<Challenge> = {}): Challenge {
 
 const REGISTRATION = {
   handle: randomBytes(32),
+  revocations: 0,
   uid: randomUUID(),
   conditional: false,
   payment: false,
@@ -73,6 +74,7 @@ describe('a sealed challenge', () => {
     ['for a user and a purpose', { userId: 'u-1', purpose: 'payment' }],
     ['for a user whose id looks like the JSON around it', { userId: '","r":"other.example.com' }],
     ['for a registration', { userId: 'u-1', registration: REGISTRATION }],
+    ['for a registration of a user who was revoked', { registration: { ...REGISTRATION, revocations: 7 } }],
     ['for a registration, as the version before sealed it', { registration: { ...REGISTRATION, uid: undefined } }],
     [
       'for a registration with everything',
@@ -127,6 +129,7 @@ describe('a sealed challenge', () => {
         purpose: 'p'.repeat(64),
         registration: {
           handle: randomBytes(32),
+          revocations: 2_147_483_647,
           uid: randomUUID(),
           conditional: false,
           payment: false,

@@ -16,6 +16,8 @@ interface Sealed {
   readonly u?: string | undefined;
   /** The user's pseudonym. Challenges of the version before lack it. */
   readonly s?: string | undefined;
+  /** How often all passkeys of the user had been revoked; absent: never. */
+  readonly n?: number | undefined;
   readonly p?: string | undefined;
   readonly i: number;
   readonly e: number;
@@ -157,6 +159,7 @@ function encode({ id, challenge, registration, confirmation, payment, ...rest }:
     r: rest.rpId,
     u: rest.userId,
     s: registration?.uid,
+    n: registration?.revocations === 0 ? undefined : registration?.revocations,
     p: rest.purpose,
     i: rest.issuedAt.getTime(),
     e: rest.expiresAt.getTime(),
@@ -189,6 +192,7 @@ function decode(opened: Buffer, kinds: readonly Ceremony[]): Challenge | undefin
       ceremony === 'registration'
         ? {
             handle: opened.subarray(handleAt, jsonAt),
+            revocations: sealed.n ?? 0,
             uid: sealed.s,
             conditional: sealed.c === true,
             payment: sealed.y === true,

@@ -98,6 +98,8 @@ interface ReadForRegistration {
   /** The user's pseudonym in the audit log. */
   readonly audit_uid: string;
   readonly user_seal: Buffer | null;
+  /** How often all passkeys of the user were revoked. */
+  readonly revocations: number;
   /** The user's passkeys that are not revoked. */
   readonly descriptors: ReadDescriptor[] | null;
 }
@@ -115,15 +117,16 @@ export const READ_FOR_REGISTRATION = createRowsStatement<ReadForRegistrationInpu
          JOIN relying_party USING (rp_id)
        WHERE enabled),
      known AS MATERIALIZED (
-       SELECT ordinality, u.handle, u.audit_uid, u.seal FROM asked JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id),
+       SELECT ordinality, u.handle, u.audit_uid, u.seal, u.revocations FROM asked JOIN user_handle u ON u.rp_id = asked.rp_id AND u.user_id = asked.user_id),
      made AS (
        INSERT INTO user_handle (rp_id, user_id, handle, created_at, audit_uid, seal)
        SELECT rp_id, user_id, new_handle, now, new_uid, new_seal FROM asked
        WHERE ordinality NOT IN (SELECT ordinality FROM known) ORDER BY rp_id, user_id
        ON CONFLICT (rp_id, user_id) DO UPDATE SET handle = user_handle.handle
-       RETURNING rp_id, user_id, handle, audit_uid, seal)
+       RETURNING rp_id, user_id, handle, audit_uid, seal, revocations)
    SELECT asked.ordinality::integer AS n, party_seal, coalesce(known.handle, made.handle) AS handle,
           coalesce(known.audit_uid, made.audit_uid) AS audit_uid, coalesce(known.seal, made.seal) AS user_seal,
+          coalesce(known.revocations, made.revocations, 0) AS revocations,
           ${descriptorsSql("rp_id = asked.rp_id AND user_id = asked.user_id AND status <> 'revoked'")} AS descriptors
    FROM asked LEFT JOIN known USING (ordinality)
      LEFT JOIN made ON made.rp_id = asked.rp_id AND made.user_id = asked.user_id`,

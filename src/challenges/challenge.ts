@@ -60,6 +60,8 @@ export function digestCredentialId(credentialId: Buffer): Buffer {
 export interface RegistrationTerms {
   /** The user handle that the authenticator is told. */
   readonly handle: Buffer;
+  /** How often all passkeys of the user had been revoked when the challenge was issued. */
+  readonly revocations: number;
   /** The user's pseudonym in the audit log; undefined: the version before has issued the challenge. */
   readonly uid: string | undefined;
   /** True for `mediation: conditional`, where user presence may be absent (WebAuthn L3 §7.1 step 15). */

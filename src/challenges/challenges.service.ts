@@ -115,7 +115,7 @@ export class ChallengesService {
       purpose,
       now,
       policy,
-      registration: { handle, uid, conditional, payment, attachment, identityProof },
+      registration: { handle, revocations: read.revocations, uid, conditional, payment, attachment, identityProof },
     });
     const publicKey = await makeCreationOptions({
       rp: { id: rpId, name: party.name },

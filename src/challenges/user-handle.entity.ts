@@ -26,4 +26,8 @@ export class UserHandleEntity {
   /** See UserSeals. null: a version without seals stored the row. */
   @Column('bytea', { nullable: true })
   seal: Buffer | null;
+
+  /** How often all passkeys of the user were revoked. null: never. A registration that began before ends with none. */
+  @Column('integer', { nullable: true })
+  revocations: number | null;
 }

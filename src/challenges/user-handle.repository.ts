@@ -40,6 +40,11 @@ export class UserHandleRepository {
     return manager.findOne(UserHandleEntity, { where: { rpId, userId }, lock: { mode: 'pessimistic_write' } });
   }
 
+  /** Ends the registrations of a locked user that have begun: their challenges name the number of revocations before. */
+  async endRegistrations(manager: EntityManager, { rpId, userId, revocations }: UserHandleEntity): Promise<void> {
+    await manager.update(UserHandleEntity, { rpId, userId }, { revocations: (revocations ?? 0) + 1 });
+  }
+
   /** Counts the users of a relying party by the shape of their lists, the most frequent first. */
   countListShapes(rpId: string): Promise<Pick<ListShape, 'list' | 'users'>[]> {
     return this.dataSource.query(COUNT_LIST_SHAPES, [rpId]);

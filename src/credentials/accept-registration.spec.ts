@@ -165,6 +165,15 @@ describe('a registration is not stored, and its challenge is not spent,', () => 
     expect(await count(...inputs)).toEqual(NOTHING);
   });
 
+  it('if all passkeys of the user were revoked since it began', async () => {
+    const user = await insertUser();
+    await database.sql('UPDATE user_handle SET revocations = 2 WHERE user_id = $1', [user.userId]);
+    const inputs = [0, 1, 3].map((revocations) => makeInput(user, { revocations }));
+    for (const input of inputs) expect(await acceptOne(input)).toBeUndefined();
+    expect(await count(...inputs)).toEqual(NOTHING);
+    expect(await acceptOne(makeInput(user, { revocations: 2 }))).toMatchObject({ stored: true });
+  });
+
   it.each<[string, string, number]>([
     ['has changed since', 'a.example', VERSION - 1],
     ['is disabled', 'off.example', VERSION],
@@ -284,6 +293,7 @@ describe('of twenty-five registrations at once,', () => {
 
   it.each<[string, string]>([
     ['the user is erased', 'DELETE FROM user_handle WHERE user_id = $1'],
+    ['all passkeys of the user are revoked', 'UPDATE user_handle SET revocations = 1 WHERE user_id = $1'],
     ['the user gets another handle', `UPDATE user_handle SET handle = '\\x00' WHERE user_id = $1`],
   ])('none is stored and no challenge spent if %s while they wait', async (_, sql) => {
     const user = await insertUser();

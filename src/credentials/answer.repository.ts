@@ -110,6 +110,8 @@ export interface AcceptRegistrationInput {
   readonly credential: CredentialEntity;
   /** The user handle that the authenticator was told. */
   readonly handle: Buffer;
+  /** How often all passkeys of the user had been revoked when the registration began. */
+  readonly revocations: number;
   /** The version of the relying party whose policy the answer was checked against. */
   readonly version: number;
   /** The most passkeys that the user may have, this one included. */
@@ -157,20 +159,20 @@ const CHECKED_LIST = Object.values(CREDENTIAL_COLUMNS)
   .join(', ');
 
 /**
- * Locks the users, so the registrations of one user follow each other, and these and the user's erasure.
+ * Locks the users, so the registrations of one user follow each other, and these and the user's erasure or revocation.
  * count_credentials() reads after the lock and sees what the statement before has stored. If another statement stores the
  * same credential id meanwhile, this one fails by unique_violation and changes nothing. No result: the user has no such
- * handle, because it was erased, or because a crash lost it.
+ * handle, because it was erased, or because a crash lost it; or all passkeys of the user were revoked since the registration began.
  */
 export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, AcceptedRegistration>({
   name: 'registration-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, party_version integer, most integer, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, told_revocations integer, party_version integer, most integer, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, user_id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
-         LATERAL (SELECT handle FROM user_handle u WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id FOR UPDATE OFFSET 0) AS u
-       WHERE handle = told_handle),
+         LATERAL (SELECT handle, revocations FROM user_handle u WHERE u.rp_id = verified.rp_id AND u.user_id = verified.user_id FOR UPDATE OFFSET 0) AS u
+       WHERE handle = told_handle AND coalesce(revocations, 0) = told_revocations),
      checked AS MATERIALIZED (
        SELECT locked.*, count_credentials(rp_id, user_id) AS held,
               coalesce((SELECT p.version = locked.party_version AND p.enabled FROM relying_party p WHERE p.rp_id = locked.rp_id), FALSE) AS current,
@@ -186,10 +188,11 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
      ${insertEachEventPartsSql('(SELECT checked.* FROM checked JOIN stored USING (id)) AS event')}
    SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
    FROM checked LEFT JOIN stored ON stored.id = checked.id`,
-  record: ({ challengeId, credential, handle, version, most, event }) => {
+  record: ({ challengeId, credential, handle, revocations, version, most, event }) => {
     const record: Record<string, unknown> = {
       challenge_id: challengeId,
       told_handle: toByteaText(handle),
+      told_revocations: revocations,
       party_version: version,
       most,
       ...toAuditRecord(event),

@@ -10,8 +10,8 @@
  *     shows operators if the oldest ones are among them.
  *  4. A refused answer is recorded by refused-answer-recorder.ts. unknown-credential-check.ts decides if the browser may
  *     be told to forget the passkey.
- *  5. credentials.service.ts reads, renames, suspends and revokes. users.service.ts lists and erases a user's passkeys. The
- *     access policy can make an erasure wait for an approval (src/approvals).
+ *  5. credentials.service.ts reads, renames, suspends and revokes. users.service.ts lists and erases a user's passkeys,
+ *     revoke-user.ts revokes them. The access policy can make an erasure wait for an approval (src/approvals).
  *  6. enrolled-models.ts answers relying parties who ask which passkeys a new policy would refuse.
  */
 import { Module } from '@nestjs/common';
@@ -32,6 +32,7 @@ import { CredentialsController } from './credentials.controller.js';
 import { CredentialsService } from './credentials.service.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import { RegisterCredential } from './register-credential.js';
+import { RevokeUser } from './revoke-user.js';
 import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import { UsersController } from './users.controller.js';
 import { UsersService } from './users.service.js';
@@ -56,6 +57,7 @@ import { VerifyCredential } from './verify-credential.js';
     CredentialsService,
     RefusedAnswerRecorder,
     RegisterCredential,
+    RevokeUser,
     UnknownCredentialCheck,
     UsersService,
     VerifyCredential,

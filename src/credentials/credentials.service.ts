@@ -1,8 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { And, Equal, In, type FindOptionsWhere, Repository } from 'typeorm';
+import { And, type EntityManager, Equal, In, type FindOptionsWhere, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
-import type { AuditEventType } from '../audit/audit-entry.js';
+import type { AuditEntry, AuditEventType } from '../audit/audit-entry.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { decodeCursor, type Page, toPage } from '../http/page.js';
@@ -103,19 +103,31 @@ export class CredentialsService {
       if (!credential || !this.bindings.isGenuine(credential)) throw new Problem('credential-unknown');
       const changes = apply(credential);
       credential.version += 1;
-      const { rpId, userId, name, status, statusReason, statusChangedAt, browserKeys, version, bindingMac } =
-        this.bindings.seal(credential);
-      const changed = { name, status, statusReason, statusChangedAt, browserKeys, version, bindingMac };
-      await manager.update(CredentialEntity, { rpId, id }, changed);
-      const facts = { ...changes, credential_version: version };
-      const credentialId = credential.credentialId.toString('base64url');
-      await this.audit.record(
-        context,
-        { type, outcome: 'success', rpId, userId, credential: { id, credentialId }, facts },
-        manager,
-      );
+      await this.store(manager, context, this.bindings.seal(credential), { type, facts: changes });
       return credential;
     });
+  }
+
+  /** Stores a locked credential that was changed, and records the event. */
+  async store(
+    manager: EntityManager,
+    context: AuthorizedContext,
+    credential: CredentialEntity,
+    { type, facts }: Pick<AuditEntry, 'type' | 'facts'>,
+  ): Promise<void> {
+    const { rpId, id, userId, name, status, statusReason, statusChangedAt, browserKeys, version, bindingMac } =
+      credential;
+    const changed = { name, status, statusReason, statusChangedAt, browserKeys, version, bindingMac };
+    await manager.update(CredentialEntity, { rpId, id }, changed);
+    const credentialIds = { id, credentialId: credential.credentialId.toString('base64url') };
+    await this.audit.record(
+      context,
+      {
+        ...{ type, outcome: 'success', rpId, userId, credential: credentialIds },
+        facts: { ...facts, credential_version: version },
+      },
+      manager,
+    );
   }
 
   private async demandGenuine(

@@ -209,12 +209,15 @@ export class RegisterCredential {
         credential_version: credential.version,
       },
     };
-    const { handle, uid = await this.audit.findPseudonym(entry) } = challenge.registration;
+    const { handle, revocations, uid = await this.audit.findPseudonym(entry) } = challenge.registration;
     const event = this.audit.createRow(context, entry, uid);
     const most = getCredentialCapacity(policy.maxCredentialsPerUser);
-    const input = { challengeId: challenge.id, credential, handle, version, most, event };
+    const input = { challengeId: challenge.id, credential, handle, revocations, version, most, event };
     const accepted = await this.answers.acceptRegistration(input);
-    if (!accepted) throw new Problem('challenge-spent', { detail: 'the user was erased in the meantime' });
+    if (!accepted) {
+      const detail = 'the user was erased, or all passkeys of the user were revoked, in the meantime';
+      throw new Problem('challenge-spent', { detail });
+    }
     if (!accepted.stored) {
       if (!accepted.current) return undefined;
       demandCredentialCapacity(accepted.held, policy.maxCredentialsPerUser);

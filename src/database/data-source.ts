@@ -26,6 +26,7 @@ import { ApprovalsOfOperators1765270000000 } from './migrations/1765270000000-ap
 import { LastSignIn1765285000000 } from './migrations/1765285000000-last-sign-in.js';
 import { BrowserKeys1765290000000 } from './migrations/1765290000000-browser-keys.js';
 import { Signals1765310000000 } from './migrations/1765310000000-signals.js';
+import { RevokedUsers1765320000000 } from './migrations/1765320000000-revoked-users.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -53,6 +54,7 @@ const MIGRATIONS = [
   LastSignIn1765285000000,
   BrowserKeys1765290000000,
   Signals1765310000000,
+  RevokedUsers1765320000000,
 ];
 export const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -107,6 +107,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     call: (client, options) => client.getUserSignals('u/1 ?', 'login.example.com', options),
     repeatedAfter: ALWAYS,
   },
+  revokeUser: {
+    call: (client, options) => client.revokeUser('u/1 ?', 'login.example.com', 'lost', options),
+    repeatedAfter: ALWAYS,
+  },
   eraseUser: {
     call: (client, options) => client.eraseUser('u/1 ?', 'login.example.com', options),
     repeatedAfter: ALWAYS,

@@ -77,6 +77,7 @@ export const makeRegistrationInput = (
     challengeId: makeChallengeId(),
     credential,
     handle,
+    revocations: 0,
     version: VERSION,
     most: 64,
     event: makeEventRow({ type: 'credential.register', rpId, userId }, `pseudonym of ${userId}`),

@@ -162,6 +162,7 @@ function listRequests(
     of('auth-service', 'POST /v1/credentials/{id}/browser-keys/{thumbprint}/trust', { id: payer, thumbprint }, reason),
     of('auth-service', 'POST /v1/credentials/{id}/browser-keys/{thumbprint}/revoke', { id: payer, thumbprint }, reason),
     of('auth-service', 'GET /v1/users/{userId}/signals', ada),
+    of('auth-service', 'POST /v1/users/{userId}/revoke', ada, reason),
     of('operator', 'DELETE /v1/users/{userId}', ada),
     of('operator', 'GET /v1/relying-parties'),
     of('operator', 'GET /v1/relying-parties/{rpId}', party),

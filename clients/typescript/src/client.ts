@@ -137,6 +137,20 @@ export class PasskeyManager {
     return this.#call({ method: 'GET', path: path`/v1/users/${userId}/signals`, query: { rpId } }, options);
   }
 
+  /** Revokes every passkey of the user, and ends the registrations that have begun. */
+  revokeUser(userId: string, rpId: string, reason: string, options?: CallOptions): Promise<Schemas['RevokedUser']> {
+    return this.#call(
+      {
+        method: 'POST',
+        path: path`/v1/users/${userId}/revoke`,
+        query: { rpId },
+        body: { reason },
+        repetition: 'always',
+      },
+      options,
+    );
+  }
+
   /**
    * Get the signals for makeErasureSignals() before you call this. An approval in the reply means that nothing is erased
    * until somebody else approves it.

@@ -388,6 +388,37 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/{userId}/revoke": {
+        parameters: {
+            query: {
+                rpId: components["parameters"]["RequiredRpId"];
+            };
+            header?: never;
+            path: {
+                /** @description The caller's own id for the user, percent-encoded. */
+                userId: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke all passkeys of a user
+         * @description Revokes every passkey of the user at this relying party, active and suspended, all or none. Revocation is final.
+         *
+         *     A registration of the user that has begun and not ended ends with `challenge-spent`, so nobody who began one before
+         *     can end it afterwards. The user can register again at once.
+         *
+         *     A repeated request changes nothing and returns 0, and so does one for an unknown user. A record that fails its
+         *     integrity check is reported, and revoked too.
+         */
+        post: operations["revokeUser"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users/{userId}": {
         parameters: {
             query: {
@@ -1336,6 +1367,10 @@ export interface components {
         };
         /** @description Findings that the relying party's policy accepts but flags. */
         Risks: ("sign-count-regressed" | "backup-eligibility-changed" | "browser-key-new" | "browser-key-absent")[];
+        RevokedUser: {
+            /** @description The number of passkeys that were active or suspended before. */
+            revoked: number;
+        };
         UserSignals: {
             allAcceptedCredentials: {
                 rpId: components["schemas"]["RpId"];
@@ -2996,6 +3031,45 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    revokeUser: {
+        parameters: {
+            query: {
+                rpId: components["parameters"]["RequiredRpId"];
+            };
+            header?: never;
+            path: {
+                /** @description The caller's own id for the user, percent-encoded. */
+                userId: components["parameters"]["UserId"];
+            };
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["StatusChange"];
+        responses: {
+            /** @description All passkeys of the user are revoked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "revoked": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["RevokedUser"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["RelyingPartyUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];

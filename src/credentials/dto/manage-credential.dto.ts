@@ -6,7 +6,7 @@ export class RenameCredentialDto {
 }
 
 export class ChangeStatusDto {
-  /** The reason for the change. The audit log and the credential keep it. */
+  /** The reason for the change. The audit log and the credentials keep it. */
   @IsText(1, 256)
   reason: string;
 }
