@@ -262,7 +262,8 @@ describe('a year of the log', () => {
       INSERT INTO audit_checkpoint (size, root, frontier, last_id, note, created_at)
       SELECT size - 1, root, frontier, last_id, note, created_at
         FROM audit_checkpoint c
-       WHERE EXISTS (SELECT FROM audit_archive WHERE size - 1 BETWEEN from_leaf AND to_leaf AND size <= to_leaf)
+       WHERE size > 1
+         AND EXISTS (SELECT FROM audit_archive WHERE size - 1 BETWEEN from_leaf AND to_leaf AND size <= to_leaf)
          AND NOT EXISTS (SELECT FROM audit_checkpoint WHERE size = c.size - 1)
        ORDER BY size LIMIT 1`);
     const before = await read();

@@ -25,7 +25,8 @@ afterEach(async () => {
 
 /** A pool that nobody closes lets its connections go after this time. */
 const IDLE_MS = 10_000;
-const SESSIONS = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`;
+/** The sessions of the service's roles, because Citus has sessions of its own. */
+const SESSIONS = `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND usename <> current_user`;
 
 it.each<[string, () => NodeJS.ProcessEnv, string]>([
   [

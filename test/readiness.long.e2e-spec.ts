@@ -43,7 +43,7 @@ const becomes = (status: number): Promise<Details> =>
 
 /** Returns the partition of the next event. */
 async function partitionOfNow(): Promise<string> {
-  const [row] = await service.sql<{ partition: string }>(
+  const [row] = await service.sqlAtRows<{ partition: string }>(
     'SELECT tableoid::regclass::text AS partition FROM audit_event ORDER BY id DESC LIMIT 1',
   );
   return row!.partition;
@@ -51,7 +51,7 @@ async function partitionOfNow(): Promise<string> {
 
 describe('readiness asks the database', () => {
   it('once when 150 probes come together, on one connection that is not one of the service’s', async () => {
-    await service.sql(`
+    await service.sqlAtRows(`
       CREATE SEQUENCE tried;
       CREATE FUNCTION count_tries() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
         $$ BEGIN PERFORM nextval('public.tried'); RETURN NEW; END $$;
@@ -62,7 +62,7 @@ describe('readiness asks the database', () => {
       const began = performance.now();
       await Promise.all(Array.from({ length: 150 }, () => probe()));
       const seconds = (performance.now() - began) / 1_000;
-      const [{ tries } = { tries: 0 }] = await service.sql<{ tries: number }>(
+      const [{ tries } = { tries: 0 }] = await service.sqlAtRows<{ tries: number }>(
         'SELECT CASE WHEN is_called THEN last_value::integer ELSE 0 END AS tries FROM tried',
       );
       // Readiness repeats a result for a second.
@@ -72,7 +72,9 @@ describe('readiness asks the database', () => {
       );
       expect(sessions.length).toBeLessThanOrEqual(1);
     } finally {
-      await service.sql('DROP TRIGGER count_tries ON audit_event; DROP FUNCTION count_tries; DROP SEQUENCE tried');
+      await service.sqlAtRows(
+        'DROP TRIGGER count_tries ON audit_event; DROP FUNCTION count_tries; DROP SEQUENCE tried',
+      );
     }
   });
 
@@ -147,7 +149,7 @@ describe('the service is not ready', () => {
 
   it('when the partition for new events takes none, though another one would', async () => {
     const partition = await partitionOfNow();
-    await service.sql(`
+    await service.sqlAtRows(`
       CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '53100'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON ${partition} FOR EACH ROW EXECUTE FUNCTION refuse();
@@ -158,7 +160,7 @@ describe('the service is not ready', () => {
         audit: { status: 'down', message: 'no record can be written: refused (53100)' },
       });
     } finally {
-      await service.sql(`DROP TRIGGER refuse ON ${partition}; DROP FUNCTION refuse`);
+      await service.sqlAtRows(`DROP TRIGGER refuse ON ${partition}; DROP FUNCTION refuse`);
     }
   });
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ExpiredApprovals } from '../src/approvals/expired-approvals.js';
 import {
@@ -37,7 +38,7 @@ describe('a request for approval that SQL', () => {
 
   it.each<[string, (other: { userId: string; approval: Approval }) => string]>([
     ['gives to another requester', () => `requested_by = '${toSpiffeId('helpdesk')}'`],
-    ['prolongs', () => "expires_at = expires_at + interval '1 hour'"],
+    ['prolongs', () => "expires_at = '2100-01-01T00:00:00Z'"],
     ['moves to another relying party', () => "rp_id = 'other.example.com'"],
     ['gives another permission', () => "permission = 'relying-parties:write'"],
     ['points to another user', ({ approval }) => `action = (SELECT action FROM approval WHERE id = '${approval.id}')`],
@@ -88,12 +89,15 @@ describe('a request for approval that SQL', () => {
 
   it('of a user’s pseudonym, given to another user, erases nobody', async () => {
     const [one, other] = [await calls.requestErasure(), await calls.requestErasure()];
-    await service.sql('UPDATE user_handle SET audit_uid = gen_random_uuid() WHERE user_id = $1', [other.userId]);
-    await service.sql(
-      `UPDATE user_handle SET audit_uid = (SELECT (action::json ->> 'user')::uuid FROM approval WHERE id = $1)
-        WHERE user_id = $2`,
-      [other.approval.id, one.userId],
+    const [asked] = await service.sql<{ uid: string }>(
+      `SELECT action::json ->> 'user' AS uid FROM approval WHERE id = $1`,
+      [other.approval.id],
     );
+    for (const [userId, uid] of [
+      [other.userId, randomUUID()],
+      [one.userId, asked!.uid],
+    ])
+      await service.sql('UPDATE user_handle SET audit_uid = $2 WHERE user_id = $1', [userId, uid]);
     expect(await calls.read('second', other.approval)).toMatchObject({ userId: null });
     expect(await calls.decide('second', other.approval)).toMatchObject(STATE);
     expect(await calls.listPasskeys(one.userId)).toHaveLength(1);

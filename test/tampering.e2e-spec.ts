@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Refusals } from '../src/audit/refusals.js';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { AuditLog } from './support/audit-log.js';
@@ -16,6 +17,8 @@ let login: Ceremonies<string>;
 let authenticator: Authenticator;
 let credential: Credential;
 let users = 0;
+/** A pseudonym that no user has. */
+const STRANGE_UID = '0197a4d5-3f2c-4c1e-9a56-5d0c1b7e8f42';
 
 beforeAll(async () => {
   service = await TestService.start();
@@ -38,7 +41,7 @@ async function expectReport(): Promise<void> {
 
 describe('a changed row that is read again and again', () => {
   it('costs ten records a minute, which give the number of refusals', async () => {
-    await service.sql(`UPDATE credential SET aaguid = gen_random_uuid() WHERE id = $1`, [credential.id]);
+    await service.sql('UPDATE credential SET aaguid = $2 WHERE id = $1', [credential.id, randomUUID()]);
     for (let read = 0; read < 25; read += 1) {
       const { status } = await service.client.call('auth-service', 'GET', `/v1/credentials/${credential.id}`);
       expect(status).toBe(404);
@@ -116,7 +119,7 @@ describe('a row that SQL rebinds', () => {
     async (column) => {
       const value = {
         ...{ name: `'Mine'`, user_verified: 'NOT user_verified', attestation_trust: `'trusted'` },
-        ...{ created_at: `created_at - interval '1 year'`, version: 'version + 1', transports: `'{usb}'` },
+        ...{ created_at: `'2020-01-01T00:00:00Z'`, version: 'version + 1', transports: `'{usb}'` },
       }[column];
       await rebind(`${column} = ${value!}`);
       expect((await login.authenticate(authenticator)).status).toBe(422);
@@ -155,7 +158,7 @@ describe('a user whose row SQL changes', () => {
 
   it.each([
     [`handle = '\\x07'`],
-    ['audit_uid = gen_random_uuid()'],
+    [`audit_uid = '${STRANGE_UID}'`],
     ['seal = NULL'],
     [`seal = (SELECT seal FROM user_handle WHERE user_id = $2)`],
     [`user_id = $2 || ' moved'`],
@@ -179,14 +182,15 @@ describe('a user whose row SQL changes', () => {
   });
 
   it('has no other user’s events when two pseudonyms are swapped', async () => {
-    const uids = 'SELECT user_id, audit_uid FROM user_handle WHERE user_id = ANY ($1)';
-    const swap = `UPDATE user_handle h SET audit_uid = gen_random_uuid() FROM (${uids}) AS before WHERE h.user_id = before.user_id
-      RETURNING h.user_id, before.audit_uid`;
-    const before = await service.sql<{ user_id: string; audit_uid: string }>(swap, [[credential.userId, other.userId]]);
-    for (const [index, { user_id: userId }] of before.entries()) {
-      const { audit_uid: uid } = before[1 - index]!;
-      await service.sql('UPDATE user_handle SET audit_uid = $2 WHERE user_id = $1', [userId, uid]);
-    }
+    const setUid = (userId: string, uid: string): Promise<unknown> =>
+      service.sql('UPDATE user_handle SET audit_uid = $2 WHERE user_id = $1', [userId, uid]);
+    const [one, two] = await service.sql<{ user_id: string; audit_uid: string }>(
+      'SELECT user_id, audit_uid FROM user_handle WHERE user_id = ANY ($1)',
+      [[credential.userId, other.userId]],
+    );
+    await setUid(one!.user_id, randomUUID());
+    await setUid(two!.user_id, one!.audit_uid);
+    await setUid(one!.user_id, two!.audit_uid);
     const shown = await log.events({ userId: credential.userId });
     expect(JSON.stringify(shown)).not.toContain(other.id);
     const [registered] = await log.events({ type: 'credential.register', credentialId: other.id });

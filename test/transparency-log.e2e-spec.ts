@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { makeProblem } from './support/bodies.js';
 import { parseVerifierKeys } from '../src/tlog/keys.js';
+import { hashLeaf } from '../src/tlog/merkle.js';
 import { openCheckpoint } from '../src/tlog/checkpoint.js';
 import { parseConsistency, verifyEvent } from '../src/tlog/proof-documents.js';
 import { verifyExport } from '../src/tlog/export-verifier.js';
@@ -174,18 +175,17 @@ describe('the transparency log', () => {
 describe('an event that the service did not write', () => {
   it('is shown without a place, has no proof, is in no export, and is reported', async () => {
     const id = randomUUID();
-    await service.sql(
-      `WITH copied AS (
-         SELECT replace(event, id::text, $1) AS event, type, outcome, actor, rp_id, user_id, credential_uid, credential_id
-           FROM audit_event WHERE type = 'credential.verify' ORDER BY id DESC LIMIT 1),
-       recorded AS (
-         INSERT INTO audit_event (id, event, leaf_hash, type, outcome, actor, rp_id, user_id, credential_uid, credential_id)
-         SELECT $1::uuid, event, sha256('\\x00'::bytea || convert_to(event, 'UTF8')), type, outcome, actor, rp_id, user_id,
-                credential_uid, credential_id FROM copied
-         RETURNING id, leaf_hash)
-       INSERT INTO audit_pending (event_id, leaf_hash) SELECT * FROM recorded`,
-      [id],
+    const [copied] = await service.sql<{ id: string; event: string }>(
+      `SELECT id, event FROM audit_event WHERE type = 'credential.verify' ORDER BY id DESC LIMIT 1`,
     );
+    const event = copied!.event.replaceAll(copied!.id, id);
+    const leafHash = hashLeaf(event);
+    await service.sql(
+      `INSERT INTO audit_event (id, event, leaf_hash, type, outcome, actor, rp_id, user_id, credential_uid, credential_id)
+       SELECT $1, $2, $3, type, outcome, actor, rp_id, user_id, credential_uid, credential_id FROM audit_event WHERE id = $4`,
+      [id, event, leafHash, copied!.id],
+    );
+    await service.sql('INSERT INTO audit_pending (event_id, leaf_hash) VALUES ($1, $2)', [id, leafHash]);
     await settled();
     const shown = requireStatus(await get<{ metadata: object }>(`/v1/audit/events/${id}`), 200);
     expect(shown.metadata).toEqual(expect.not.objectContaining({ sequence: expect.anything() }));

@@ -111,7 +111,7 @@ describe('when the audit log cannot be written (PCI DSS 10.5)', () => {
   /** The sequencer may hold one partition and wait for another meanwhile, so PostgreSQL may end the first try. */
   const acceptEvents = async (): Promise<void> => {
     await until(() =>
-      service.sql('DROP TRIGGER IF EXISTS refuse ON audit_event').then(
+      service.sqlAtRows('DROP TRIGGER IF EXISTS refuse ON audit_event').then(
         () => true,
         (error: unknown) => (error as { code?: string }).code !== DEADLOCK && Promise.reject(error as Error),
       ),
@@ -124,7 +124,7 @@ describe('when the audit log cannot be written (PCI DSS 10.5)', () => {
     ['the role may not write', '42501'],
     ['the server goes down', '57P01'],
   ])('nothing is changed without a record: %s', async (_, sqlState) => {
-    await service.sql(`
+    await service.sqlAtRows(`
       CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '${sqlState}'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION refuse();
@@ -144,7 +144,7 @@ describe('when the audit log cannot be written (PCI DSS 10.5)', () => {
       [right.challengeId, authenticator.get(right.publicKey, login.origin, { passkey }), 200],
       [wrong.challengeId, authenticator.get(wrong.publicKey, 'https://evil.example', { passkey }), 422],
     ] as const;
-    await service.sql(`
+    await service.sqlAtRows(`
       CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '53100'; END $$;
       CREATE TRIGGER refuse BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION refuse();

@@ -1,4 +1,5 @@
-import { CompactRange } from '../../src/tlog/merkle.js';
+import { randomUUID } from 'node:crypto';
+import { CompactRange, hashLeaf } from '../../src/tlog/merkle.js';
 import { TILE_HEIGHT } from '../../src/tlog/tiles.js';
 import type { StoredLog } from './stored-log.js';
 
@@ -10,7 +11,6 @@ export type Alteration = (log: StoredLog, at: number, other: number, size: numbe
 
 const TILE = 2 ** TILE_HEIGHT;
 const FORGED = `replace(event, 'audit.read', 'audit.raed')`;
-const LEAF_HASH = `sha256('\\x00'::bytea || convert_to(event, 'UTF8'))`;
 const EVENT = 'WHERE id = (SELECT event_id FROM audit_leaf WHERE leaf_index = $1)';
 const LATEST = 'WHERE size = (SELECT max(size) FROM audit_checkpoint)';
 const flipBit = (column: string, at = '$2'): string =>
@@ -50,7 +50,7 @@ export const ALTERATIONS: Readonly<Record<string, Alteration>> = {
   ),
   'a leaf deleted': alterBy('DELETE FROM audit_leaf WHERE leaf_index = $1', locateLine),
   'a leaf without its event': alterBy(
-    'UPDATE audit_leaf SET event_id = gen_random_uuid() WHERE leaf_index = $1',
+    `UPDATE audit_leaf SET event_id = '${randomUUID()}' WHERE leaf_index = $1`,
     locateLine,
   ),
   'a leaf appended': alterBy(
@@ -145,12 +145,13 @@ async function insertLeaf(log: StoredLog, at: number, other: number, size: numbe
 
 /** Forges an event, with a leaf and a stored hash that fit it. */
 async function forgeEvent(log: StoredLog, at: number, _other: number, size: number): Promise<Location> {
-  await log.sql(`UPDATE audit_event SET event = ${FORGED} ${EVENT}`, [at]);
-  await log.sql(`UPDATE audit_event SET leaf_hash = ${LEAF_HASH} ${EVENT}`, [at]);
-  await log.sql(
-    `UPDATE audit_leaf SET leaf_hash = (SELECT leaf_hash FROM audit_event WHERE id = event_id) WHERE leaf_index = $1`,
+  const [forged] = await log.sql<{ event: string }>(
+    `UPDATE audit_event SET event = ${FORGED} ${EVENT} RETURNING event`,
     [at],
   );
+  const hash = hashLeaf(forged!.event);
+  await log.sql(`UPDATE audit_event SET leaf_hash = $2 ${EVENT}`, [at, hash]);
+  await log.sql('UPDATE audit_leaf SET leaf_hash = $2 WHERE leaf_index = $1', [at, hash]);
   const index = Math.floor(at / TILE);
   const leaves = await log.replica.storage.read(0, index * TILE, TILE);
   const range = new CompactRange(index * TILE);

@@ -1,5 +1,12 @@
 import pg from 'pg';
 
+export interface RowsAtWorker {
+  /** The URL of the worker's database. */
+  readonly url: string;
+  /** The name of each distributed table at the worker. */
+  readonly shards: ReadonlyMap<string, string>;
+}
+
 /**
  * The workers of the Citus cluster whose coordinator is the server of DATABASE_URL, if PASSKEY_TEST_CITUS_WORKERS names them:
  * `host:port`, with a space between two. Then each test database is distributed. PostgreSQL copies a template of one server, so each
@@ -30,6 +37,23 @@ export class CitusNodes {
       await session.query('SELECT citus_set_coordinator_host($1, $2)', [hostname, Number(port)]);
       for (const worker of this.workers) await session.query('SELECT citus_add_node($1, $2)', worker.split(':'));
     });
+  }
+
+  /**
+   * Finds where a database keeps the rows of its distributed tables, and what their tables are called there: Citus accepts no
+   * trigger and no policy for a distributed table at the coordinator. They are all in one group, so at one worker.
+   *
+   * @returns undefined if the tests do not run on a cluster
+   */
+  async findRows(session: pg.Pool): Promise<RowsAtWorker | undefined> {
+    if (!this.areThere) return undefined;
+    const { rows } = await session.query<{ name: string; shard: string; worker: string }>(
+      `SELECT logicalrelid::text AS name, shard_name(logicalrelid, shardid) AS shard, nodename || ':' || nodeport AS worker
+         FROM pg_dist_shard JOIN pg_dist_placement USING (shardid) JOIN pg_dist_node USING (groupid)`,
+    );
+    const shards = new Map(rows.map(({ name, shard }) => [name, shard]));
+    const { rows: databases } = await session.query<{ name: string }>('SELECT current_database() AS name');
+    return { url: atWorker(rows[0]!.worker, databases[0]!.name), shards };
   }
 
   /** Ends the sessions in a template, and lets no other begin: Citus itself has one in each database, which nobody can copy then. */

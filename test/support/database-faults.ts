@@ -1,3 +1,4 @@
+import { CitusNodes } from './citus-nodes.js';
 import type { TestService } from './service.js';
 import { readTestRoles } from './test-roles.js';
 
@@ -16,12 +17,36 @@ export const REAL: Readonly<Record<string, string>> = {
   'cancels the statement': '57014',
 };
 
-/** Lets the tables of a service's database fail, for the service's role alone, by row security and a trigger. */
+const BY_ROW_SECURITY = [
+  ...TABLES.map((table) => {
+    const record = table === 'audit_event' ? ` AND (SELECT faults.meet('record'))` : '';
+    const later = table === 'audit_leaf' ? ` AND (leaf_index < 600 OR (SELECT faults.meet('later page')))` : '';
+    return `CREATE POLICY fault ON ${table} TO passkey_manager
+              USING ((SELECT faults.meet('statement'))${later}) WITH CHECK ((SELECT faults.meet('statement'))${record})`;
+  }),
+  ...TABLES.map((table) => `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`),
+];
+
+const BY_TRIGGER = [
+  `CREATE FUNCTION faults.meet_at_insert() RETURNS trigger LANGUAGE plpgsql AS
+     $$ BEGIN PERFORM faults.meet('statement'), faults.meet('record'); RETURN NEW; END $$`,
+  `CREATE TRIGGER fault BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION faults.meet_at_insert()`,
+];
+
+/**
+ * Lets the tables of a service's database fail, for the service's role alone, by row security and a trigger. On a Citus cluster it
+ * does so at the worker that has the rows, and by triggers alone: Citus inserts by COPY, which PostgreSQL refuses with row security.
+ */
 export class DatabaseFaults {
-  private constructor(private readonly service: TestService) {}
+  private constructor(
+    private readonly service: TestService,
+    /** False: a statement that inserts no event meets no fault, and there is no later page. */
+    readonly meetReads: boolean,
+  ) {}
 
   static async install(service: TestService): Promise<DatabaseFaults> {
     const { named } = readTestRoles();
+    const onCitus = new CitusNodes().areThere;
     const statements = [
       `CREATE SCHEMA faults`,
       `GRANT USAGE ON SCHEMA faults TO PUBLIC`,
@@ -40,24 +65,18 @@ export class DatabaseFaults {
          $$ BEGIN PERFORM faults.meet('commit'); RETURN NULL; END $$`,
       `CREATE CONSTRAINT TRIGGER fault AFTER INSERT ON audit_pending DEFERRABLE INITIALLY DEFERRED
          FOR EACH ROW EXECUTE FUNCTION faults.meet_at_commit()`,
-      ...TABLES.map((table) => {
-        const record = table === 'audit_event' ? ` AND (SELECT faults.meet('record'))` : '';
-        const later = table === 'audit_leaf' ? ` AND (leaf_index < 600 OR (SELECT faults.meet('later page')))` : '';
-        return `CREATE POLICY fault ON ${table} TO passkey_manager
-                  USING ((SELECT faults.meet('statement'))${later}) WITH CHECK ((SELECT faults.meet('statement'))${record})`;
-      }),
-      ...TABLES.map((table) => `ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY`),
+      ...(onCitus ? BY_TRIGGER : BY_ROW_SECURITY),
     ];
-    for (const sql of statements) await service.sql(named(sql));
-    return new DatabaseFaults(service);
+    for (const sql of statements) await service.sqlAtRows(named(sql));
+    return new DatabaseFaults(service, !onCitus);
   }
 
   /** @param state a SQLSTATE, a name of `REAL`, or `forgets prepared statements` */
   async set(state: string, place: Place): Promise<void> {
-    await this.service.sql('INSERT INTO faults.fault VALUES ($1, $2)', [state, place]);
+    await this.service.sqlAtRows('INSERT INTO faults.fault VALUES ($1, $2)', [state, place]);
   }
 
   async clear(): Promise<void> {
-    await this.service.sql('DELETE FROM faults.fault');
+    await this.service.sqlAtRows('DELETE FROM faults.fault');
   }
 }

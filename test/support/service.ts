@@ -6,6 +6,7 @@ import { type RunningService, startService } from '../../src/app/start-service.j
 import { type Config, readConfig } from '../../src/config/config.js';
 import { prepareDevelopment } from '../../dev/prepare-development.js';
 import { Ceremonies, requireStatus } from './ceremonies.js';
+import { CitusNodes } from './citus-nodes.js';
 import { Client, type ClientCertificate } from './client.js';
 import { Contract } from './contract.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
@@ -52,9 +53,16 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
+interface RowsSession {
+  readonly session: pg.Client;
+  /** Maps the name of a table to its name there, and any other word to itself. */
+  readonly toName: (word: string) => string;
+}
+
 /** The application under test: it runs in this process, with its own sockets, database and clock. */
 export class TestService {
   private pool: pg.Pool | undefined;
+  private atRows: Promise<RowsSession> | undefined;
 
   private constructor(
     readonly running: RunningService,
@@ -132,6 +140,26 @@ export class TestService {
     return (await this.pool.query<Row>(text, values)).rows;
   }
 
+  /**
+   * Runs SQL in the database that holds the rows, which is a worker's on a Citus cluster, for triggers and policies. The same
+   * session runs all of it.
+   */
+  async sqlAtRows<Row extends object>(text: string, values?: unknown[]): Promise<Row[]> {
+    this.atRows ??= this.connectToRows();
+    const { session, toName } = await this.atRows;
+    return (await session.query<Row>(text.replaceAll(/\w+/g, toName), values)).rows;
+  }
+
+  private async connectToRows(): Promise<RowsSession> {
+    await this.sql('SELECT');
+    const found = await new CitusNodes().findRows(this.pool!);
+    const session = new pg.Client({ connectionString: found?.url ?? this.database.ownerUrl });
+    session.on('error', () => undefined);
+    await session.connect();
+    if (found) await session.query('SET citus.enable_ddl_propagation TO off');
+    return { session, toName: (word) => found?.shards.get(word) ?? word };
+  }
+
   /** Computes a digest of all tables except the audit log, which shows whether a test changed any row. */
   async digestTables(): Promise<Record<string, string>> {
     const digests = TABLES.map(
@@ -145,6 +173,7 @@ export class TestService {
     this.client.close();
     await this.running.stop();
     await this.pool?.end();
+    await (await this.atRows)?.session.end();
     await this.database.drop();
     await rm(this.dataDir, { recursive: true, force: true });
   }
