@@ -323,6 +323,18 @@ describe('a challenge of a period without a partition', () => {
   });
 });
 
+it.each([
+  ['a period without a partition', 'no partition of relation "spent_challenge_102034" found for row', 1],
+  ['no other rule', 'new row for relation "spent_challenge_83165_102034" violates check constraint "closed"', 0],
+])('an outcome knows %s by the message of a worker of Citus', async (_, message, periods) => {
+  const failing = { query: () => Promise.reject(Object.assign(new Error(message), { code: '23514' })) };
+  let made = 0;
+  const make = (): Promise<void> => Promise.resolve(void (made += 1));
+  const answers = new AnswerRepository({ through: failing, metrics: new Metrics() } as never, { make } as never);
+  await expect(answers.refuse(makeRefuseInput())).rejects.toThrow();
+  expect(made).toBe(periods);
+});
+
 describe('an outcome whose event cannot be recorded', () => {
   it('spends no challenge and changes nothing', async () => {
     const { event } = makeRefuseInput();

@@ -302,20 +302,21 @@ export class AnswerRepository {
 /** SQLSTATE unique_violation */
 const NOT_UNIQUE = '23505';
 
-/** True if another statement stored a credential with the same credential id while this one ran. */
-function isTakenMeanwhile(error: unknown): boolean {
-  return isAbout('credential', NOT_UNIQUE, error);
-}
-
 /** SQLSTATE check_violation, which PostgreSQL reports for a row that belongs to no partition. */
 const NO_PARTITION = '23514';
 
-function isWithoutPeriod(error: unknown): boolean {
-  return isAbout('spent_challenge', NO_PARTITION, error);
+/** True if another statement stored a credential with the same credential id while this one ran. */
+function isTakenMeanwhile(error: unknown): boolean {
+  return isAbout('credential', NOT_UNIQUE, error, /"credential_/);
 }
 
-/** A coordinator of Citus passes on the message of a worker, which has the name of the table, and not the table. */
-function isAbout(name: string, sqlState: string, error: unknown): boolean {
+/** At a worker the name of the table is followed by a number, and that of a period by two. */
+function isWithoutPeriod(error: unknown): boolean {
+  return isAbout('spent_challenge', NO_PARTITION, error, /"spent_challenge_\d+"/);
+}
+
+/** @param told a coordinator of Citus passes on the message of a worker, which has the name of the table, and not the table */
+function isAbout(name: string, sqlState: string, error: unknown, told: RegExp): boolean {
   const { code, table, message } = error as Readonly<Record<string, unknown>>;
-  return code === sqlState && (table === undefined ? String(message).includes(`"${name}_`) : table === name);
+  return code === sqlState && (table === undefined ? told.test(String(message)) : table === name);
 }
