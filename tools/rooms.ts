@@ -228,6 +228,11 @@ export const FLOORS: readonly Floor[] = [
         holds: 'Shows years later that a passkey agreed to a payment.',
         page: 'commands/payment-replay/replay.ts',
       },
+      {
+        path: 'commands/passkeys',
+        holds: 'Reads the passkeys of other products.',
+        page: 'commands/passkeys/sources.ts',
+      },
       { path: 'commands/inventory', holds: 'The cryptographic inventory.', page: 'commands/inventory.ts' },
       {
         path: 'commands',
@@ -238,6 +243,7 @@ export const FLOORS: readonly Floor[] = [
           'commands/audit-archive',
           'commands/audit-report',
           'commands/inventory',
+          'commands/passkeys',
           'commands/payment-replay',
           'commands/reconcile',
         ],
