@@ -182,6 +182,25 @@ describe('a change of a relying party', () => {
     expect((await readParty()).policy).toMatchObject(weak.policy);
   });
 
+  it('that names a successor or moves the end waits for an approval, which a chain that came about since refuses', async () => {
+    const [moving, next, other] = ['moving.example.com', 'next.example.com', 'other.example.com'];
+    const name = (successor: object | null, rpId = moving) =>
+      calls.call<Approval & Party>('operator', 'PUT', `/v1/relying-parties/${rpId}`, {
+        ...{ name: rpId, origins: [`https://${rpId}`] },
+        successor,
+      });
+    requireStatus(await name(null), 201);
+    const approval = requireStatus(await name({ rpId: next }), 202);
+    const weakens = { pointer: '/successor/rpId', before: null, after: next, weakens: true };
+    expect((await calls.read('second', approval)).change?.changes).toContainEqual(weakens);
+    requireStatus(await name({ rpId: other }, next), 201);
+    expect(await calls.decide('second', approval)).toMatchObject(STATE);
+    const ends = { rpId: other, endsAt: '2030-01-01T00:00:00.000Z' };
+    const allowed = requireStatus(await name(ends), 202);
+    requireStatus(await calls.decide('second', allowed), 200);
+    expect([(await name(ends)).status, (await name(null)).status]).toEqual([200, 202]);
+  });
+
   it('that weakens nothing needs no approval, and nor does a dry run', async () => {
     expect(await put({ name: 'Renamed', policy: { maxCredentialsPerUser: 5 } })).toMatchObject({ status: 200 });
     const path = `/v1/relying-parties/${RP_ID}?dryRun=true`;

@@ -8,7 +8,7 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC, passkey_manager, passk
 
 GRANT SELECT, INSERT ON relying_party TO passkey_manager;
 -- A relying party keeps its RP ID, so a second one with weaker settings cannot take its place.
-GRANT UPDATE (name, origins, enabled, policy, version, created_at, updated_at, seal) ON relying_party TO passkey_manager;
+GRANT UPDATE (name, origins, enabled, policy, successor, version, created_at, updated_at, seal) ON relying_party TO passkey_manager;
 -- A check value stays, so nobody who acts as the service can make it trust rows without a seal again.
 GRANT SELECT, INSERT ON key_check_value TO passkey_manager;
 -- The service adds keys, and says when one became the first. Only the migrator retires a key.

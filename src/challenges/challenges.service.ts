@@ -106,7 +106,7 @@ export class ChallengesService {
     const party = await this.copies.getSealed(rpId, read.party_seal);
     const policy = applyPurpose(party.policy, purpose);
     const descriptors = read.descriptors ?? [];
-    await this.demands.demandRegistration(context, request, policy, descriptors.length, now);
+    await this.demands.demandRegistration(context, request, { party, policy, credentials: descriptors.length }, now);
     const asked = { rpId, userId: user.id, uid, ceremony: 'registration', policy, now } as const;
     await this.limits.demandWithinLimits(context, { ...asked, refusalInTheWay: null });
     const { challenge, ...issued } = this.issue(context, {

@@ -6,8 +6,10 @@ import { Problem } from '../http/problem.js';
 import { EnrolledCredentials, type EnrolledPasskey } from '../relying-parties/enrolled-credentials.js';
 import { type AppliedPolicy, applyPurpose } from '../relying-parties/purposes.js';
 import { RelyingPartyCopies } from '../relying-parties/relying-party-copies.js';
+import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { demandCredentialCapacity } from './credential-capacity.js';
 import type { IssueRegistrationChallengeDto } from './dto/issue-challenge.dto.js';
+import { demandRegistrations } from './demand-registrations.js';
 import { demandIdentityProof } from './identity-proof.js';
 import { demandRecentSignIn, hasMaxAge } from './sign-in-age.js';
 
@@ -28,8 +30,8 @@ export class PolicyDemands {
    * @throws Problem policy-rejected, relying-party-unknown, relying-party-denied
    */
   async demandEarly(context: AuthorizedContext, request: IssueRegistrationChallengeDto, now: Date): Promise<void> {
-    const policy = await this.getPolicy(request, now);
-    await this.demandRegistration(context, request, policy, 0, now);
+    const { party, policy } = await this.getParty(request, now);
+    await this.demandRegistration(context, request, { party, policy, credentials: 0 }, now);
     if (!hasMaxAge(policy)) return;
     const passkeys = await this.enrolled.listPasskeys(context, request.rpId, request.user.id);
     await this.demandSignIn(context, describe(request), passkeys, policy, now);
@@ -43,11 +45,15 @@ export class PolicyDemands {
   demandRegistration(
     context: AuthorizedContext,
     request: IssueRegistrationChallengeDto,
-    policy: AppliedPolicy,
-    credentials: number,
+    {
+      party,
+      policy,
+      credentials,
+    }: { readonly party: RelyingPartyEntity; readonly policy: AppliedPolicy; readonly credentials: number },
     now: Date,
   ): Promise<void> {
     return this.recordRefusal(context, describe(request), () => {
+      demandRegistrations(party);
       demandIdentityProof(request.identityProof, policy.identityProof, now);
       demandCredentialCapacity(credentials, policy.maxCredentialsPerUser);
     });
@@ -71,23 +77,25 @@ export class PolicyDemands {
   }
 
   /**
-   * Gets the policy for a registration, from a copy if it allows the request. Nobody is refused by settings of the past, so
-   * a purpose that asks for a sign-in is read anew.
+   * Gets the relying party for a registration, from a copy if it allows the request. Nobody is refused by settings of the
+   * past, so a purpose that asks for a sign-in is read anew.
    */
-  private async getPolicy(
+  private async getParty(
     { rpId, identityProof, purpose }: IssueRegistrationChallengeDto,
     now: Date,
-  ): Promise<AppliedPolicy> {
-    const { policy } = await this.copies.getEnabled(rpId);
-    const applied = applyPurpose(policy, purpose);
+  ): Promise<{ party: RelyingPartyEntity; policy: AppliedPolicy }> {
+    const party = await this.copies.getEnabled(rpId);
+    const policy = applyPurpose(party.policy, purpose);
     try {
+      demandRegistrations(party);
       demandIdentityProof(identityProof, policy.identityProof, now);
-      if (!hasMaxAge(applied)) return applied;
+      if (!hasMaxAge(policy)) return { party, policy };
     } catch {
       // The present settings may allow it.
     }
     this.copies.forget(rpId);
-    return applyPurpose((await this.copies.getEnabled(rpId)).policy, purpose);
+    const present = await this.copies.getEnabled(rpId);
+    return { party: present, policy: applyPurpose(present.policy, purpose) };
   }
 
   private async recordRefusal(

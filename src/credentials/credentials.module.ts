@@ -12,7 +12,8 @@
  *     be told to forget the passkey.
  *  5. credentials.service.ts reads, renames, suspends and revokes. users.service.ts lists and erases a user's passkeys,
  *     revoke-user.ts revokes them. The access policy can make an erasure wait for an approval (src/approvals).
- *  6. enrolled-models.ts answers relying parties who ask which passkeys a new policy would refuse.
+ *  6. successor-passkeys.ts tells callers who has no passkey at the successor of a relying party yet.
+ *  7. enrolled-models.ts answers relying parties who ask which passkeys a new policy would refuse.
  */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
@@ -33,6 +34,7 @@ import { CredentialsService } from './credentials.service.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import { RegisterCredential } from './register-credential.js';
 import { RevokeUser } from './revoke-user.js';
+import { SuccessorPasskeys } from './successor-passkeys.js';
 import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import { UsersController } from './users.controller.js';
 import { UsersService } from './users.service.js';
@@ -58,6 +60,7 @@ import { VerifyCredential } from './verify-credential.js';
     RefusedAnswerRecorder,
     RegisterCredential,
     RevokeUser,
+    SuccessorPasskeys,
     UnknownCredentialCheck,
     UsersService,
     VerifyCredential,

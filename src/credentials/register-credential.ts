@@ -18,6 +18,7 @@ import {
 } from '../challenges/challenge.js';
 import { selectTransports } from '../challenges/descriptors.js';
 import { demandCredentialCapacity, getCredentialCapacity } from '../challenges/credential-capacity.js';
+import { demandRegistrations } from '../challenges/demand-registrations.js';
 import { demandRecentSignIn, hasMaxAge } from '../challenges/sign-in-age.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { makeUuidv7 } from '../config/random.js';
@@ -99,6 +100,7 @@ export class RegisterCredential {
   ): Promise<CredentialEntity | Refusal | Problem | undefined> {
     try {
       const ceremony = demandRegistrationCeremony(challenge, party);
+      demandRegistrations(party);
       const verified = this.verify(answer.response, ceremony);
       await this.demandSignIn(context, ceremony);
       return await this.store(context, ceremony, this.draftCredential(context, ceremony, answer, verified), verified);

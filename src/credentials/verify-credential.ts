@@ -29,6 +29,7 @@ import { demandAllowedModel, demandAttestation } from './authenticator-policy.js
 import { CredentialBindings } from './credential-bindings.js';
 import type { CredentialEntity } from './credential.entity.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
+import { SuccessorPasskeys } from './successor-passkeys.js';
 import { UnknownCredentialCheck } from './unknown-credential-check.js';
 import type { AuthenticationResponseDto } from './dto/ceremony-answer.dto.js';
 import type { VerifiedResponse } from './dto/credential.response.js';
@@ -64,6 +65,7 @@ export class VerifyCredential {
     private readonly risks: RiskSignals,
     private readonly unknown: UnknownCredentialCheck,
     private readonly enrolled: EnrolledCredentials,
+    private readonly successors: SuccessorPasskeys,
   ) {}
 
   /** @throws Problem challenge-spent, relying-party-denied, authentication-rejected, policy-rejected */
@@ -103,7 +105,11 @@ export class VerifyCredential {
       const verified = rules.verify(response as AuthenticationResponseJSON, expected, challenge);
       await this.demandSignIn(context, ceremony, credential);
       const outcome = { ...rules, settle: (current: CredentialEntity) => rules.settle?.(current, verified, policy) };
-      return { verified, shown: await this.acceptance.accept(context, ceremony, credential, verified, outcome) };
+      const [shown, migration] = await Promise.all([
+        this.acceptance.accept(context, ceremony, credential, verified, outcome),
+        this.successors.find(context, party, credential.userId),
+      ]);
+      return { verified, shown: migration ? { ...shown, migration } : shown };
     } catch (error) {
       const problem = error instanceof Refusal ? await this.toRejection(context, error, answer, challenge) : error;
       const refused = {

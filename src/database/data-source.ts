@@ -27,6 +27,7 @@ import { LastSignIn1765285000000 } from './migrations/1765285000000-last-sign-in
 import { BrowserKeys1765290000000 } from './migrations/1765290000000-browser-keys.js';
 import { Signals1765310000000 } from './migrations/1765310000000-signals.js';
 import { RevokedUsers1765320000000 } from './migrations/1765320000000-revoked-users.js';
+import { SuccessorOfARelyingParty1765330000000 } from './migrations/1765330000000-successor-of-a-relying-party.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -55,6 +56,7 @@ const MIGRATIONS = [
   BrowserKeys1765290000000,
   Signals1765310000000,
   RevokedUsers1765320000000,
+  SuccessorOfARelyingParty1765330000000,
 ];
 export const MIGRATIONS_TABLE = 'schema_migration';
 

@@ -10,6 +10,11 @@ export function Optional(): PropertyDecorator {
   return ValidateIf((_object, value) => value !== undefined);
 }
 
+/** Marks a member that may be absent or null, which mean the same. */
+export function Nullable(): PropertyDecorator {
+  return ValidateIf((_object, value) => value !== undefined && value !== null);
+}
+
 /**
  * Checks a text against a pattern. The message holds the words, not the pattern.
  *

@@ -63,7 +63,7 @@ async function storeOld(): Promise<WalkedRows[]> {
   const user = { rpId: RP_ID, userId: 'u-1', handle: Buffer.alloc(32), auditUid: randomUUID(), createdAt: NOW };
   const party = new RelyingPartySeals(seals, refusals).seal({
     ...{ rpId: RP_ID, name: 'A', origins: ['https://a.example'], enabled: true, policy: DEFAULT_POLICY },
-    ...{ version: 1, createdAt: NOW, updatedAt: NOW, seal: null },
+    ...{ successor: null, version: 1, createdAt: NOW, updatedAt: NOW, seal: null },
   });
   const { manager } = database.dataSource;
   await manager.insert(CredentialEntity, credential);

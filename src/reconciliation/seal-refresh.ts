@@ -9,7 +9,7 @@ import { CredentialBindings } from '../credentials/credential-bindings.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
 import { RelyingPartySeals } from '../relying-parties/relying-party-seals.js';
 import { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
-import { findRelyingParties, lockRelyingParty } from '../relying-parties/relying-party.repository.js';
+import { findRelyingParties, lockRelyingParties } from '../relying-parties/relying-party.repository.js';
 import { SealRegister } from '../seals/seal-register.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { WalkedRows } from './walk-page.js';
@@ -113,7 +113,7 @@ export class SealRefresh {
       const { rpId } = stored.party;
       if ((await this.parties.keepGenuine([stored])).length === 0 || !this.parties.isOld(stored.party)) continue;
       refreshed += 1;
-      await lockRelyingParty(manager, rpId);
+      await lockRelyingParties(manager, [rpId]);
       const [present] = await findRelyingParties(manager, { rpId });
       if (!present || !this.parties.isGenuine(present)) continue;
       const { seal } = this.parties.seal(present.party, present.policy);

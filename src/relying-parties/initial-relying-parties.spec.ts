@@ -93,6 +93,19 @@ describe('the file of relying parties', () => {
     expect(await database.dataSource.getRepository(AuditEventEntity).count()).toBe(2);
   });
 
+  it('may name successors, in any order', async () => {
+    const b = '- { rpId: b.example, name: B, origins: ["https://b.example"], successor: { rpId: c.example } }';
+    const c = '- { rpId: c.example, name: C, origins: ["https://c.example"] }';
+    for (let boots = 0; boots < 2; boots += 1)
+      expect(await boot(`${b}\n${c}`)).toMatchObject([
+        { rpId: 'b.example', version: 1, successor: { rpId: 'c.example', endsAt: null, registrations: 'accept' } },
+        { rpId: 'c.example', version: 1, successor: null },
+      ]);
+    const chain = '- { rpId: a.example, name: A, origins: ["https://a.example"], successor: { rpId: b.example } }';
+    await expect(boot(chain)).rejects.toThrow(ConfigError);
+    await expect(boot(chain)).rejects.toThrow('/successor/rpId has a successor itself');
+  });
+
   it('may be missing', async () => {
     expect(await boot('[]')).toEqual([]);
     expect(await boot(undefined)).toEqual([]);
@@ -141,6 +154,22 @@ describe('a file with a mistake stops the boot and creates nothing:', () => {
       'an inner mistake',
       '- { rpId: a.example, name: A, origins: ["https://a.example"], policy: { backup: never } }',
       'backup must be one of',
+    ],
+    [
+      'a successor that is the relying party itself',
+      '- { rpId: a.example, name: A, origins: ["https://a.example"], successor: { rpId: a.example } }',
+      'entry 1: successor.rpId is the relying party itself',
+    ],
+    [
+      'a chain of successors',
+      `- { rpId: a.example, name: A, origins: ["https://a.example"], successor: { rpId: b.example } }
+- { rpId: b.example, name: B, origins: ["https://b.example"], successor: { rpId: c.example } }`,
+      'entry 1: successor.rpId has a successor itself',
+    ],
+    [
+      'a mistake in a successor',
+      '- { rpId: a.example, name: A, origins: ["https://a.example"], successor: { rpId: b.example, endsAt: soon } }',
+      'endsAt must be an RFC 3339 time',
     ],
     ['a mistake in the last entry', `${YAML}- { rpId: c.example }`, 'entry 3'],
     [

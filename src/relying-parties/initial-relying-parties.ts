@@ -9,6 +9,7 @@ import { toInstance } from '../http/request-class.js';
 import { Problem } from '../http/problem.js';
 import { PutRelyingPartyDto } from './dto/put-relying-party.dto.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
+import { completeSuccessor, findFlaw, type Succession } from './successor.js';
 
 /** The version of a relying party that does not exist. When replicas start together, it lets one of them create it. */
 const NOT_YET = 0;
@@ -27,7 +28,9 @@ export class InitialRelyingParties implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    for (const settings of this.listWanted()) {
+    // A successor before those that it succeeds, so that nobody is warned that it is missing.
+    const wanted = this.listWanted().toSorted((a, b) => Number(Boolean(a.successor)) - Number(Boolean(b.successor)));
+    for (const settings of wanted) {
       await this.parties.put(null, settings.rpId, Object.assign(settings, { version: NOT_YET })).catch(ignoreConflict);
     }
   }
@@ -39,7 +42,14 @@ export class InitialRelyingParties implements OnApplicationBootstrap {
   }
 }
 
+/** @throws ConfigError if the file is at odds with a relying party that exists */
 function ignoreConflict(error: unknown): void {
+  if (error instanceof Problem && error.slug === 'request-malformed') {
+    const mistakes = error.members.invalid ?? [];
+    throw new ConfigError(
+      mistakes.map(({ pointer, detail }) => `a relying party of PASSKEY_RELYING_PARTIES_FILE: ${pointer} ${detail}`),
+    );
+  }
   if (!(error instanceof Problem && error.slug === 'relying-party-conflict')) throw error;
 }
 
@@ -57,7 +67,16 @@ function readSettings(file: string): Settings[] {
     findSettingsMistakes(settings).map((mistake) => `${file}, entry ${String(index + 1)}: ${mistake}`),
   );
   if (mistakes.length > 0) throw new ConfigError(mistakes);
+  const flaws = listSuccessions(parties as Settings[]).flatMap((party, index, all) => {
+    const flaw = findFlaw(party, all);
+    return flaw === undefined ? [] : [`${file}, entry ${String(index + 1)}: successor.rpId ${flaw} (/successor/rpId)`];
+  });
+  if (flaws.length > 0) throw new ConfigError(flaws);
   return parties as Settings[];
+}
+
+function listSuccessions(parties: readonly Settings[]): Succession[] {
+  return parties.map(({ rpId, successor }) => ({ rpId, successor: completeSuccessor(successor) }));
 }
 
 function findSettingsMistakes(settings: PutRelyingPartyDto): string[] {

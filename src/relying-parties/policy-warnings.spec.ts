@@ -15,11 +15,10 @@ const U2F = {
 const TPM = { conveyance: 'direct', trust: 'trusted', formats: ['tpm', 'none'] };
 
 function findPolicyWarnings(policy: object, origins: readonly string[] = OWN) {
-  return findWarnings({
-    rpId: 'login.example.com',
-    origins,
-    policy: completePolicy(policy),
-  });
+  return findWarnings(
+    { rpId: 'login.example.com', origins, policy: completePolicy(policy), successor: null },
+    { hasEnded: false },
+  );
 }
 
 describe('the settings of a relying party', () => {
@@ -168,7 +167,10 @@ describe('the settings of a relying party', () => {
   });
 
   const findRpIdWarnings = (rpId: string) =>
-    findWarnings({ rpId, origins: [`https://${rpId}`], policy: completePolicy({}) });
+    findWarnings(
+      { rpId, origins: [`https://${rpId}`], policy: completePolicy({}), successor: null },
+      { hasEnded: false },
+    );
 
   it.each(['com', 'co.uk', 'github.io', 'vercel.app', 'ck', 'xn--p1ai', 'intranet'])(
     'warn of the RP ID %s, because browsers refuse a public suffix',

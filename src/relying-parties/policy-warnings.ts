@@ -1,7 +1,9 @@
 import { isPublicSuffix, MAX_RELATED_NAMES, listRelatedNames, listUnusableOrigins } from './related-origins.js';
 import { applyPurpose, pointToPurpose } from './purposes.js';
 import type { RelyingPartyPolicy } from './relying-party-policy.js';
+import type { RelyingPartyEntity } from './relying-party.entity.js';
 import { listWeaker } from './setting-changes.js';
+import type { Successor } from './successor.js';
 
 /** An effect of a setting that its author may not want. The setting applies nevertheless. */
 export interface PolicyWarning {
@@ -14,6 +16,14 @@ interface Settings {
   readonly rpId: string;
   readonly origins: readonly string[];
   readonly policy: RelyingPartyPolicy;
+  readonly successor: Successor | null;
+}
+
+/** What the settings alone do not tell. */
+interface Surroundings {
+  /** null: there is none, or its row fails its integrity check; undefined: nothing is to be told of it. */
+  readonly successor?: Pick<RelyingPartyEntity, 'origins' | 'enabled'> | null | undefined;
+  readonly hasEnded: boolean;
 }
 
 /** The number of descriptors that Firefox reads. (Chromium throws from the 65th on.) */
@@ -23,7 +33,8 @@ const FIREFOX_DESCRIPTORS = 20;
 const COMMON_ALGORITHMS = [-7, -257];
 
 /** Lists what browsers and authenticators will not do under these settings, and what to change. */
-export function findWarnings({ rpId, origins, policy }: Settings): PolicyWarning[] {
+export function findWarnings(settings: Settings, surroundings: Surroundings): PolicyWarning[] {
+  const { rpId, origins, policy } = settings;
   return [
     ...warnOfRpId(rpId),
     ...warnOfOrigins(rpId, origins),
@@ -32,7 +43,37 @@ export function findWarnings({ rpId, origins, policy }: Settings): PolicyWarning
     ...warnOfAuthenticators(policy),
     ...warnOfOptions(policy),
     ...warnOfPurposes(policy),
+    ...warnOfSuccessor(settings, surroundings),
   ];
+}
+
+/** Warns of what keeps users from moving to the successor, and from using their passkeys until they have. */
+function warnOfSuccessor(
+  { rpId, origins, successor }: Settings,
+  { successor: next, hasEnded }: Surroundings,
+): PolicyWarning[] {
+  if (!successor) return [];
+  const missing = (next?.origins ?? []).filter((origin) => !origins.includes(origin));
+  const { rpId: name, endsAt, registrations } = successor;
+  const details: [pointer: string, detail: string | false][] = [
+    ['/successor/rpId', next === null && `nobody can register at ${name}: there is no such relying party; create it`],
+    ['/successor/rpId', next?.enabled === false && `nobody can register at ${name}: it is switched off`],
+    [
+      '/origins',
+      missing.length > 0 &&
+        `pages of ${name} cannot use the passkeys of ${rpId}: list ${joinNames(missing)} here, and serve the document of ` +
+          `related origins at https://${rpId}/.well-known/webauthn`,
+    ],
+    [
+      '/successor/registrations',
+      endsAt !== null &&
+        registrations === 'accept' &&
+        !hasEnded &&
+        `passkeys that users register now stop working at ${endsAt}: have them register at ${name}, and set refuse`,
+    ],
+    ['/successor/endsAt', hasEnded && `every ceremony is refused: ${rpId} has ended at ${String(endsAt)}`],
+  ];
+  return details.flatMap(([pointer, detail]) => (detail === false ? [] : [{ pointer, detail }]));
 }
 
 function warnOfRpId(rpId: string): PolicyWarning[] {

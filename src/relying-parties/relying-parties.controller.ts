@@ -9,9 +9,11 @@ import { createMalformedProblem } from '../http/problem.js';
 import { PutRelyingPartyDto, PutRelyingPartyQuery, RpIdParam } from './dto/put-relying-party.dto.js';
 import { type DryRunResponse, RelyingPartyResponse } from './dto/relying-party.response.js';
 import { EnrolledCredentials } from './enrolled-credentials.js';
+import type { PolicyWarning } from './policy-warnings.js';
 import { listRelatedOrigins } from './related-origins.js';
 import { RelyingPartyCopies } from './relying-party-copies.js';
 import { RelyingPartiesService } from './relying-parties.service.js';
+import type { RelyingPartyEntity } from './relying-party.entity.js';
 
 @Controller('v1/relying-parties')
 export class RelyingPartiesController {
@@ -26,14 +28,16 @@ export class RelyingPartiesController {
   @Get()
   @Requires('relying-parties:read')
   async list(@Context() context: AuthorizedContext): Promise<{ data: RelyingPartyResponse[] }> {
-    return { data: (await this.parties.list(context)).map((party) => RelyingPartyResponse.of(party)) };
+    const parties = await this.parties.list(context);
+    const warnings = await this.parties.listWarnings(context.relyingParties, parties);
+    return { data: parties.map((party, at) => RelyingPartyResponse.of(party, warnings[at])) };
   }
 
   @Get(':rpId')
   @Requires('relying-parties:read')
   async get(@Context() context: AuthorizedContext, @Param() { rpId }: RpIdParam): Promise<RelyingPartyResponse> {
     await this.access.authorizeRelyingParty(context, rpId);
-    return RelyingPartyResponse.of(await this.parties.get(rpId));
+    return this.toResponse(context, await this.parties.get(rpId));
   }
 
   @Put(':rpId')
@@ -49,16 +53,28 @@ export class RelyingPartiesController {
     if ((settings.rpId ?? rpId) !== rpId) {
       throw createMalformedProblem('is not the RP ID in the path', '/rpId');
     }
+    if (settings.successor) await this.access.authorizeRelyingParty(context, settings.successor.rpId);
     if (dryRun === 'true') {
-      const party = await this.parties.propose(rpId, settings);
-      const wouldRefuse = await this.enrolled.findRefused(party);
-      return Object.assign(RelyingPartyResponse.of(party), { wouldRefuse });
+      const { party, warnings } = await this.parties.propose(rpId, settings);
+      const { policy } = party;
+      const enabled = party.enabled && !this.parties.hasEnded(party);
+      const wouldRefuse = await this.enrolled.findRefused({ rpId, enabled, policy });
+      return Object.assign(await this.toResponse(context, party, warnings), { wouldRefuse });
     }
-    const { party, created, approval } = await this.parties.put(context, rpId, settings);
+    const { party, created, approval, warnings } = await this.parties.put(context, rpId, settings);
     if (approval) return this.approvals.accept(approval, reply);
     this.copies.forget(rpId);
     void reply.status(created ? HttpStatus.CREATED : HttpStatus.OK);
-    return RelyingPartyResponse.of(party);
+    return this.toResponse(context, party, warnings);
+  }
+
+  private async toResponse(
+    context: AuthorizedContext,
+    party: RelyingPartyEntity,
+    more: readonly PolicyWarning[] = [],
+  ): Promise<RelyingPartyResponse> {
+    const [warnings = []] = await this.parties.listWarnings(context.relyingParties, [party]);
+    return RelyingPartyResponse.of(party, [...warnings, ...more]);
   }
 
   /** Makes the document that the operator serves at https://{rpId}/.well-known/webauthn (WebAuthn L3 §5.11). */

@@ -61,6 +61,7 @@ describe('a PUT of a relying party', () => {
       origins: [`https://${RP_ID}`],
       enabled: true,
       policy: DEFAULT_POLICY,
+      successor: null,
       version: 1,
       createdAt: NOW,
       updatedAt: NOW,

@@ -32,8 +32,16 @@ export class RelyingPartyCopies {
     @Optional() private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** @throws Problem relying-party-unknown; relying-party-denied if it is switched off */
-  getEnabled(rpId: string): Promise<RelyingPartyEntity> {
+  /** @throws Problem relying-party-unknown; relying-party-denied if it is switched off, or has ended */
+  async getEnabled(rpId: string): Promise<RelyingPartyEntity> {
+    const party = await this.getCopy(rpId);
+    if (!this.parties.hasEnded(party)) return party;
+    // The end passes while the copy is kept. It may have been moved, too.
+    this.forget(rpId);
+    return this.getCopy(rpId);
+  }
+
+  private getCopy(rpId: string): Promise<RelyingPartyEntity> {
     const now = this.now();
     const known = this.copies.get(rpId);
     if (known && now - known.readAt < KEPT_MS) return known.party;

@@ -48,18 +48,20 @@ export class RelyingPartySeals {
   }
 }
 
-/** Describes everything that the row says. RFC 8785 makes the policy one text. */
+/** Describes everything that the row says. RFC 8785 makes the policy and the successor one text each. */
 function describeRow({ party, policy }: StoredRelyingParty): SealedRow {
-  const { rpId, name, origins, enabled, version, createdAt, updatedAt } = party;
-  const parts = [rpId, name, origins, enabled, toCanonicalPolicy(policy), version, createdAt, updatedAt];
+  const { rpId, name, origins, enabled, successor, version, createdAt, updatedAt } = party;
+  const parts = [rpId, name, origins, enabled, toCanonical(policy), version, createdAt, updatedAt];
+  // Rows from before successors have seals without one.
+  if (successor !== null) parts.push(toCanonical(successor));
   const former = (keys: SealKey['former']): Buffer => computeHmac(keys.relyingParty, JSON.stringify(parts));
   return { kind: 'relying-party', parts, former };
 }
 
 /** @returns undefined for values that the service never stores and RFC 8785 has no form for, such as a number beyond doubles */
-function toCanonicalPolicy(policy: unknown): string | undefined {
+function toCanonical(json: unknown): string | undefined {
   try {
-    return canonicalize(policy);
+    return canonicalize(json);
   } catch {
     return undefined;
   }

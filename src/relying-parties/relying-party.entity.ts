@@ -1,5 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { type RelyingPartyPolicy, completePolicy } from './relying-party-policy.js';
+import type { Successor } from './successor.js';
 
 @Entity('relying_party')
 export class RelyingPartyEntity {
@@ -18,6 +19,10 @@ export class RelyingPartyEntity {
   /** The whole policy. A member that was added after the row was stored has its default. */
   @Column('jsonb', { transformer: { from: completePolicy, to: (policy: RelyingPartyPolicy) => policy } })
   policy: RelyingPartyPolicy;
+
+  /** null: the relying party has none. */
+  @Column('jsonb', { nullable: true })
+  successor: Successor | null;
 
   /** The number of changes, from 1. */
   @Column('integer')

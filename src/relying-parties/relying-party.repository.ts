@@ -1,4 +1,4 @@
-import { type EntityManager, type FindOptionsWhere } from 'typeorm';
+import { type EntityManager, type FindOptionsWhere, Raw } from 'typeorm';
 import { DEFAULT_POLICY, type RelyingPartyPolicy } from './relying-party-policy.js';
 import type { StoredRelyingParty } from './relying-party-seals.js';
 import { RelyingPartyEntity } from './relying-party.entity.js';
@@ -17,12 +17,18 @@ export async function findRelyingParties(
   return entities.map((party, index) => ({ party, policy: raw[index]!.p_policy }));
 }
 
+/** Finds those whose successor is this relying party. */
+export async function findPredecessors(manager: EntityManager, rpId: string): Promise<StoredRelyingParty[]> {
+  return findRelyingParties(manager, { successor: Raw((column) => `${column} ->> 'rpId' = :rpId`, { rpId }) });
+}
+
 /**
- * Locks a relying party until the transaction ends, even one that does not exist yet. So two changes of its settings
- * follow each other.
+ * Locks relying parties until the transaction ends, even such that do not exist yet, in one order. So two changes of the
+ * settings of one follow each other.
  */
-export async function lockRelyingParty(manager: EntityManager, rpId: string): Promise<void> {
-  await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`relying-party ${rpId}`]);
+export async function lockRelyingParties(manager: EntityManager, rpIds: readonly string[]): Promise<void> {
+  for (const rpId of [...new Set(rpIds)].sort())
+    await manager.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`relying-party ${rpId}`]);
 }
 
 /** Stores every column, also those that look as before: SQL may have changed the row. */
@@ -32,7 +38,10 @@ export async function storeRelyingParty(manager: EntityManager, party: RelyingPa
     .insert()
     .into(RelyingPartyEntity)
     .values(party)
-    .orUpdate(['name', 'origins', 'enabled', 'policy', 'version', 'created_at', 'updated_at', 'seal'], ['rp_id'])
+    .orUpdate(
+      ['name', 'origins', 'enabled', 'policy', 'successor', 'version', 'created_at', 'updated_at', 'seal'],
+      ['rp_id'],
+    )
     .execute();
 }
 

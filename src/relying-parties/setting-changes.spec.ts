@@ -1,17 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import { completePolicy, DEFAULT_POLICY } from './relying-party-policy.js';
 import { type CompleteSettings, HARMLESS, listChanges, WEAKENING } from './setting-changes.js';
+import { completeSuccessor } from './successor.js';
 
 const SETTINGS: CompleteSettings = {
   name: 'Example',
   origins: ['https://login.example.com'],
   enabled: true,
   policy: DEFAULT_POLICY,
+  successor: null,
 };
 const MODEL = 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4';
 const OTHER = '08987058-cadc-4b81-b6e1-30de50dcbe96';
 
 type Policy = Record<string, unknown>;
+type Given = Parameters<typeof completeSuccessor>[0];
+const [SOON, LATER] = ['2027-01-01T00:00:00.000Z', '2027-07-01T00:00:00.000Z'];
 const withPolicy = (policy: Policy): CompleteSettings => ({
   ...SETTINGS,
   policy: completePolicy(policy),
@@ -151,6 +155,41 @@ describe('a change of settings', () => {
     expect(weakens([one, two], [two, one])).toEqual([false]);
   });
 
+  it.each<[string, Given, Given, string[]]>([
+    ['that names a successor', null, { rpId: 'b.example' }, ['/successor/rpId']],
+    ['that takes the successor away', { rpId: 'b.example' }, null, ['/successor/rpId']],
+    ['of the successor', { rpId: 'b.example' }, { rpId: 'c.example' }, ['/successor/rpId']],
+    ['that sets an end', { rpId: 'b.example' }, { rpId: 'b.example', endsAt: SOON }, ['/successor/endsAt']],
+    [
+      'to an earlier end',
+      { rpId: 'b.example', endsAt: LATER },
+      { rpId: 'b.example', endsAt: SOON },
+      ['/successor/endsAt'],
+    ],
+    [
+      'to a later end',
+      { rpId: 'b.example', endsAt: SOON },
+      { rpId: 'b.example', endsAt: LATER },
+      ['/successor/endsAt'],
+    ],
+    [
+      'that registers passkeys again',
+      { rpId: 'b.example', registrations: 'refuse' },
+      { rpId: 'b.example' },
+      ['/successor/registrations'],
+    ],
+    ['that registers no passkeys any more', { rpId: 'b.example' }, { rpId: 'b.example', registrations: 'refuse' }, []],
+  ])(
+    '%s counts as one that weakens the verification exactly where it lets more in or shuts users out',
+    (_, before, after, pointers) => {
+      const changes = listChanges(
+        { ...SETTINGS, successor: completeSuccessor(before) },
+        { ...SETTINGS, successor: completeSuccessor(after) },
+      );
+      expect(changes.filter(({ weakens }) => weakens).map(({ pointer }) => pointer)).toEqual(pointers);
+    },
+  );
+
   it('shows the values before and after, and null for a member that is absent', () => {
     expect(listChanges(SETTINGS, withPolicy({ authenticators: { deny: [MODEL] } }))).toEqual([
       { pointer: '/policy/authenticators/deny', before: null, after: [MODEL], weakens: false },
@@ -169,7 +208,8 @@ describe('a change of settings', () => {
     const policy = Object.entries(rules).flatMap(([member, value]: [string, unknown]) =>
       nested(value) ? Object.keys(value).map((key) => `/policy/${member}/${key}`) : [`/policy/${member}`],
     );
-    const members = ['/name', '/origins', '/enabled', ...policy];
+    const successor = Object.keys(completeSuccessor({ rpId: 'b.example' })!).map((member) => `/successor/${member}`);
+    const members = ['/name', '/origins', '/enabled', ...successor, ...policy];
     const optional = ['/policy/authenticators/allow', '/policy/authenticators/deny'];
     expect([...WEAKENING, ...HARMLESS].sort()).toEqual([...members, ...optional].sort());
   });

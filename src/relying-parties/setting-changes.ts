@@ -5,7 +5,7 @@ import type { PurposePolicy, RelyingPartyPolicy } from './relying-party-policy.j
 import type { RelyingPartyEntity } from './relying-party.entity.js';
 
 /** Settings in which every member has its value. */
-export type CompleteSettings = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy'>;
+export type CompleteSettings = Pick<RelyingPartyEntity, 'name' | 'origins' | 'enabled' | 'policy' | 'successor'>;
 
 /** @param members all members before the change */
 type Weakens = (before: unknown, after: unknown, members: Members) => boolean;
@@ -41,6 +41,9 @@ const framesMore: Compare = (before, after) =>
 /** `any` accepts the passkeys of both other rules, and a synced passkey leaves its device. */
 const acceptsMore: Compare = (before, after) => before !== 'any' && after !== 'device-bound' && after !== before;
 
+/** Whoever names a successor sends users there, and whoever sets the end shuts them out or keeps old passkeys alive. */
+const always: Compare = () => true;
+
 const verifiesLess = goesDown('required', 'preferred', 'discouraged');
 const trustsMore = goesDown('trusted', 'any');
 
@@ -48,6 +51,9 @@ const trustsMore = goesDown('trusted', 'any');
 const WEAKENS: Readonly<Record<string, Weakens>> = {
   '/origins': adds,
   '/enabled': isSwitchedTo(true),
+  '/successor/rpId': always,
+  '/successor/endsAt': always,
+  '/successor/registrations': (before, after) => before === 'refuse' && after !== 'refuse',
   '/policy/userVerification': verifiesLess,
   '/policy/attestation/conveyance': goesDown('enterprise', 'direct', 'indirect', 'none'),
   '/policy/attestation/trust': trustsMore,
@@ -128,12 +134,14 @@ function listChangedPurposes(stored: RelyingPartyPolicy, wanted: RelyingPartyPol
 type Members = Map<string, unknown>;
 
 /** Lists the members of settings by their pointers, without those of purposes; a list is one member. */
-function listMembers({ name, origins, enabled, policy }: CompleteSettings): Members {
+function listMembers({ name, origins, enabled, policy, successor }: CompleteSettings): Members {
   const members: Members = new Map<string, unknown>([
     ['/name', name],
     ['/origins', origins],
     ['/enabled', enabled],
   ]);
+  for (const [member, value] of Object.entries(successor ?? {}))
+    if (value !== null) members.set(`/successor/${member}`, value);
   const { purposes: _, ...rules } = policy;
   for (const [member, value] of Object.entries(rules) as [keyof RelyingPartyPolicy, unknown][]) {
     const isNested = typeof value === 'object' && value !== null && !Array.isArray(value);

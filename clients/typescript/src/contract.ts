@@ -496,7 +496,7 @@ export interface paths {
          *     service stores nothing, and also returns the passkeys that it would refuse at their next sign-in.
          *
          *     If the access policy asks for an approval, a change that weakens the verification of ceremonies (such as another
-         *     origin or less user verification) is not stored before a second identity approves it. The same call, made again
+         *     origin, less user verification, another successor or another end) is not stored before a second identity approves it. The same call, made again
          *     meanwhile, returns the same request.
          */
         put: operations["putRelyingParty"];
@@ -1288,6 +1288,7 @@ export interface components {
             /** @description The id of the audit event that records this authentication. */
             auditId: components["schemas"]["Id"];
             receipt?: components["schemas"]["Receipt"];
+            migration?: components["schemas"]["Migration"];
         };
         /** @description A compact JWS of the type `passkey-receipt+jwt`, if the request asked for one. It is valid for 60 seconds. docs/receipts.md has its claims. */
         Receipt: string;
@@ -1306,6 +1307,7 @@ export interface components {
             /** @description The id of the audit event that records this confirmation. */
             auditId: components["schemas"]["Id"];
             receipt?: components["schemas"]["Receipt"];
+            migration?: components["schemas"]["Migration"];
         };
         /** @description The algorithms for the browser-bound key, the preferred one first. */
         BrowserBoundPubKeyCredParams: {
@@ -1364,6 +1366,7 @@ export interface components {
             /** @description The id of the audit event that records this payment. */
             auditId: components["schemas"]["Id"];
             receipt?: components["schemas"]["Receipt"];
+            migration?: components["schemas"]["Migration"];
         };
         /** @description Findings that the relying party's policy accepts but flags. */
         Risks: ("sign-count-regressed" | "backup-eligibility-changed" | "browser-key-new" | "browser-key-absent")[];
@@ -1613,6 +1616,8 @@ export interface components {
             /** @default true */
             enabled?: boolean;
             policy?: components["schemas"]["PolicySettings"];
+            /** @description Absent or null, the relying party has no successor. */
+            successor?: components["schemas"]["SuccessorSettings"] | null;
             /** @description If present, it must be the current version. */
             version?: number;
             /** @description Ignored. A caller may send back the value that it read. */
@@ -1680,6 +1685,7 @@ export interface components {
          *         },
          *         "purposes": {}
          *       },
+         *       "successor": null,
          *       "version": 1,
          *       "createdAt": "2026-03-01T09:00:00.000Z",
          *       "updatedAt": "2026-03-01T09:00:00.000Z",
@@ -1693,10 +1699,43 @@ export interface components {
             /** @description The service refuses every ceremony of a disabled relying party. */
             enabled: boolean;
             policy: components["schemas"]["Policy"];
+            successor: components["schemas"]["Successor"];
             version: number;
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
             warnings: components["schemas"]["PolicyWarnings"];
+        };
+        /**
+         * @description The relying party that takes over when a domain changes. A passkey belongs to one RP ID for good, so every user
+         *     needs a new one. Whoever names a successor must be allowed to act for it. A successor has none itself, and a
+         *     relying party that succeeds another gets none: `request-malformed`.
+         */
+        SuccessorSettings: {
+            rpId: components["schemas"]["RpId"];
+            /** @description From this time on the service refuses every ceremony of the relying party, also answers to challenges that it issued before. Absent or null, it goes on. */
+            endsAt?: components["schemas"]["Time"] | null;
+            /** @default accept */
+            registrations?: components["schemas"]["RegistrationsRule"];
+        };
+        /**
+         * @description `refuse`: the relying party registers no passkeys any more, with the reason `registration-at-successor`.
+         * @enum {string}
+         */
+        RegistrationsRule: "accept" | "refuse";
+        /** @description The relying party that takes over when a domain changes. `null`: there is none. */
+        Successor: {
+            rpId: components["schemas"]["RpId"];
+            /** @description From this time on the service refuses every ceremony of the relying party. `null`: it goes on. */
+            endsAt: components["schemas"]["Time"] | null;
+            registrations: components["schemas"]["RegistrationsRule"];
+        } | null;
+        /** @description What a caller needs to move the user to the successor of the relying party. Absent if it has none. Offer the user a passkey at the successor where `hasPasskey` is false. */
+        Migration: {
+            successor: components["schemas"]["RpId"];
+            /** @description From this time on the passkey cannot be used. `null`: no end is set. */
+            endsAt: components["schemas"]["Time"] | null;
+            /** @description True if the user, by the same `userId`, has an active passkey at the successor. `null`: the caller may not act for the successor, or nobody can register there now. */
+            hasPasskey: boolean | null;
         };
         /** @description The relying party as the settings would make it, with the passkeys that could no longer sign in. */
         RelyingPartyDryRun: {
@@ -1705,6 +1744,7 @@ export interface components {
             origins: components["schemas"]["Origins"];
             enabled: boolean;
             policy: components["schemas"]["Policy"];
+            successor: components["schemas"]["Successor"];
             version: number;
             createdAt: components["schemas"]["Time"];
             updatedAt: components["schemas"]["Time"];
@@ -1719,7 +1759,7 @@ export interface components {
                 name: string | null;
                 /** @description The number of passkeys. */
                 credentials: number;
-                /** @description A reason of `authentication-rejected`, or `relying-party-denied` if `enabled` is false. */
+                /** @description A reason of `authentication-rejected`, or `relying-party-denied` if `enabled` is false or the end has come. */
                 reason: components["schemas"]["CeremonyReason"] | "relying-party-denied";
                 /** @description Absent for passkeys that the policy alone would refuse. */
                 purpose?: components["schemas"]["Purpose"];
@@ -1897,7 +1937,7 @@ export interface components {
          * @description The rule of the relying party's policy that forbids the request.
          * @enum {string}
          */
-        PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials" | "sign-in-too-old";
+        PolicyReason: "identity-proof-missing" | "identity-proof-too-old" | "identity-proof-invalid" | "too-many-credentials" | "sign-in-too-old" | "registration-at-successor";
         /**
          * @description The user limit that the request exceeds.
          * @enum {string}

@@ -1,5 +1,6 @@
 import type { AuthenticatorLabel } from '../../authenticators/authenticators.service.js';
 import type { CredentialEntity, CredentialStatus } from '../credential.entity.js';
+import type { Migration } from '../successor-passkeys.js';
 
 export class CredentialResponse {
   id: string;
@@ -66,6 +67,8 @@ export interface VerifiedResponse {
   risks: string[];
   verifiedAt: Date;
   auditId: string;
+  /** Absent if the relying party has no successor. */
+  migration?: Migration;
   /** A JWS, if the caller asked for one. */
   receipt?: string;
 }

@@ -9,10 +9,24 @@ import {
   IsObject,
   Min,
 } from 'class-validator';
-import { IsRpId, IsText, IsTimestamp, Optional } from '../../http/validators.js';
+import { IsRpId, IsText, IsTimestamp, Nullable, Optional } from '../../http/validators.js';
 import { Nested } from '../../http/request-class.js';
 import { IsOrigin } from '../origin.js';
+import type { Successor } from '../successor.js';
 import { PolicyDto } from './policy.dto.js';
+
+class SuccessorDto {
+  @IsRpId()
+  rpId: string;
+
+  @Nullable()
+  @IsTimestamp()
+  endsAt?: string | null;
+
+  @Optional()
+  @IsIn(['accept', 'refuse'])
+  registrations?: Successor['registrations'];
+}
 
 /**
  * A caller can PUT what it got by GET: `rpId`, `createdAt`, `updatedAt` and `warnings` are accepted and not written. A
@@ -40,6 +54,10 @@ export class PutRelyingPartyDto {
   @Optional()
   @Nested(() => PolicyDto)
   policy?: PolicyDto;
+
+  @Nullable()
+  @Nested(() => SuccessorDto)
+  successor?: SuccessorDto | null;
 
   @Optional()
   @IsInt()
