@@ -20,6 +20,7 @@ const FILES = [
   'pki/ca.crt',
   'pki/ca.key',
   'receipt.key',
+  'signal.key',
   ...LEAVES.flatMap((name) => [`pki/${name}.crt`, `pki/${name}.key`]),
 ].sort();
 const DAY_MS = 86_400_000;
@@ -104,6 +105,7 @@ describe('the directory of a service', () => {
         'pki/server.crt',
         'pki/server.key',
         'receipt.key',
+        'signal.key',
       ];
       expect(names.sort()).toEqual(expected);
       for (const name of expected) {
@@ -208,7 +210,7 @@ describe('a further start', () => {
     },
   );
 
-  it.each(['pki/ca.crl', 'access-policy.yaml', 'audit.key', 'binding.key', 'receipt.key'])(
+  it.each(['pki/ca.crl', 'access-policy.yaml', 'audit.key', 'binding.key', 'receipt.key', 'signal.key'])(
     'makes %s again when it is gone',
     async (name) => {
       rmSync(path(name));

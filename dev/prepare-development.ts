@@ -44,6 +44,7 @@ export async function prepareDevelopment(dataDir: string, onStep: (step: string)
     [generateKeyPairSync('ed25519'), generateKeyPairSync('ml-dsa-44')].map(markPem).join(''),
   );
   writeIfAbsent(join(dataDir, 'receipt.key'), () => markPem(generateKeyPairSync('ec', { namedCurve: 'P-256' })));
+  writeIfAbsent(join(dataDir, 'signal.key'), () => markPem(generateKeyPairSync('rsa', { modulusLength: 2_048 })));
 }
 
 function markPem({ privateKey }: { privateKey: KeyObject }): string {
@@ -53,7 +54,7 @@ function markPem({ privateKey }: { privateKey: KeyObject }): string {
 /** The files that the service reads. It does not need the keys of the CA and of callers. */
 const SERVICE_FILES = [
   ...['pki/server.key', 'pki/server.crt', 'pki/ca.crl', 'pki/ca.crt'],
-  ...['access-policy.yaml', 'binding.key', 'audit.key', 'receipt.key'],
+  ...['access-policy.yaml', 'binding.key', 'audit.key', 'receipt.key', 'signal.key'],
 ];
 
 /** Copies the files that the service reads from a prepared directory to one that the service may read. */

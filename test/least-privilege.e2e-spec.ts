@@ -47,6 +47,8 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['GET', '/v1/audit/consistency?from=0&to=1', undefined, no, no, may, no],
   ['GET', '/v1/audit/export', undefined, no, no, may, no],
   ['GET', '/v1/receipts/jwks', undefined, may, may, may, no],
+  ['GET', '/.well-known/ssf-configuration', undefined, may, may, may, no],
+  ['GET', '/v1/signals/jwks', undefined, may, may, may, no],
   ['GET', '/openapi.json', undefined, may, may, may, no],
 ];
 

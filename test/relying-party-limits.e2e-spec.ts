@@ -172,6 +172,8 @@ const FILTERED_LISTS = [
 const WITHOUT_RELYING_PARTY = [
   'GET /openapi.json',
   'GET /v1/receipts/jwks',
+  'GET /.well-known/ssf-configuration',
+  'GET /v1/signals/jwks',
   'GET /v1/audit/key',
   'GET /v1/audit/checkpoint',
   'GET /v1/audit/consistency',

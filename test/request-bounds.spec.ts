@@ -14,6 +14,7 @@ import { UsersController } from '../src/credentials/users.controller.js';
 import { BrowserKeysController } from '../src/payments/browser-keys.controller.js';
 import { PaymentsController } from '../src/payments/payments.controller.js';
 import { ReceiptsController } from '../src/receipts/receipts.controller.js';
+import { DiscoveryController } from '../src/signals/discovery.controller.js';
 import { RelyingPartiesController } from '../src/relying-parties/relying-parties.controller.js';
 import {
   compile,
@@ -41,6 +42,7 @@ const CONTROLLERS = [
   ConfirmationsController,
   PaymentsController,
   ReceiptsController,
+  DiscoveryController,
   AuditController,
   TransparencyLogController,
 ];

@@ -39,7 +39,13 @@ const health = async (name: string): Promise<number> =>
   (await fetch(`${service.running.managementUrl}/health/${name}`)).status;
 
 /** Routes that answer without the database. */
-const WITHOUT_DATABASE = ['GET /openapi.json', 'GET /v1/audit/key', 'GET /v1/receipts/jwks'];
+const WITHOUT_DATABASE = [
+  'GET /openapi.json',
+  'GET /v1/audit/key',
+  'GET /v1/receipts/jwks',
+  'GET /.well-known/ssf-configuration',
+  'GET /v1/signals/jwks',
+];
 
 /** Answers to challenges. They need a challenge of their own, so a test makes them. */
 const ANSWERS = ['POST /v1/credentials', 'POST /v1/credentials/verify'];

@@ -92,6 +92,12 @@ export const FLOORS: readonly Floor[] = [
         page: 'src/audit/audit.module.ts',
         neighbours: ['src/telemetry', 'src/http', 'src/database', 'src/seals'],
       },
+      {
+        path: 'src/signing-keys',
+        holds: 'The keys that sign JWTs, and the sets by which others verify them.',
+        page: 'src/signing-keys/signing-key-file.ts',
+        neighbours: ['src/audit'],
+      },
     ],
   },
   {

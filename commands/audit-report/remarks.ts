@@ -53,6 +53,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'metadata.reload',
     'attestation-roots.reload',
     'receipt-keys.reload',
+    'signal-keys.reload',
   ])
     add('look', countFailed(type), `${type} refused; the old version stays active`, 'changes');
   const suspicious = review.refusals.rank(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
@@ -66,6 +67,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'trust.reload',
     'attestation-roots.reload',
     'receipt-keys.reload',
+    'signal-keys.reload',
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',

@@ -37,6 +37,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'metadata.reload',
     'attestation-roots.reload',
     'receipt-keys.reload',
+    'signal-keys.reload',
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',

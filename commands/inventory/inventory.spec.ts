@@ -74,6 +74,7 @@ describe('the inventory of keys', () => {
       ['HMAC-SHA-256', '256 bit', path('binding.key'), 'yes'],
       ['AES-256-GCM', '256 bit', path('binding.key'), 'yes'],
       ['EC', 'P-256', path('receipt.key'), 'no'],
+      ['RSA', '2048 bit', path('signal.key'), 'no'],
     ]);
     expect(keys.map(({ fingerprint }) => fingerprint !== '')).toEqual([
       true,
@@ -85,6 +86,7 @@ describe('the inventory of keys', () => {
       false,
       false,
       false,
+      true,
       true,
     ]);
   });
@@ -182,7 +184,7 @@ describe('an inventory', () => {
       revocationLists: [],
     });
     expect(inventory.listener).toBeUndefined();
-    expect(inventory.keys).toHaveLength(8);
+    expect(inventory.keys).toHaveLength(9);
     expect(formatInventory(inventory)).toMatch(/\n\nFaults\n======\ncould not be read\nPASSKEY_TLS_CRL_FILE/);
   });
 
@@ -214,6 +216,8 @@ describe('an inventory', () => {
   it('names the files that compute what it lists', async () => {
     const { service } = await take();
     const byJose: Record<string, RegExp> = {
+      RS256: /'rsa'\) return 'RS256'/,
+      PS256: /'rsa-pss' \? 'PS256'/,
       ES256: /'prime256v1' \? 'ES256'/,
       Ed25519: /'ed25519'\) return 'Ed25519'/,
       'SHA-256': /\bcalculateJwkThumbprint\(/,
@@ -228,7 +232,7 @@ describe('an inventory', () => {
       [/^RS256 or ES256/, /\bverify\('sha256',/],
     ];
     for (const { algorithm, where } of service) {
-      const jose = where.startsWith('src/receipts/') ? byJose[algorithm] : undefined;
+      const jose = where.startsWith('src/signing-keys/') ? byJose[algorithm] : undefined;
       const code = jose ?? calls.find(([name]) => name.test(algorithm))?.[1] ?? algorithm;
       expect(await readFile(where, 'utf8')).toMatch(code);
     }

@@ -12,6 +12,7 @@ import {
   describeBindingKeys,
   describeChallengeKeys,
   describeReceiptKeys,
+  describeSignalKeys,
   type HeldKey,
   describeServerKeys,
 } from './keys.js';
@@ -68,6 +69,7 @@ export async function takeInventory(config: Config, now: Date): Promise<Inventor
       ...attempt(faults, 'PASSKEY_BINDING_KEY_FILE', () => describeBindingKeys(config)),
       ...attempt(faults, 'PASSKEY_CHALLENGE_KEYS_FILE', () => describeChallengeKeys(config)),
       ...attempt(faults, 'PASSKEY_RECEIPT_KEY_FILE', () => describeReceiptKeys(config)),
+      ...attempt(faults, 'PASSKEY_SIGNAL_KEY_FILE', () => describeSignalKeys(config)),
     ],
     certificates: listCertificates({ ...config, tls }, now, faults),
     revocation: describeRevocation(tls),

@@ -51,6 +51,11 @@ export function describeReceiptKeys({ receiptKeyFile }: Config): HeldKey[] {
   return [{ ...first!, what: 'signs receipts' }, ...others];
 }
 
+/** Describes the keys of signals, if there are any. @throws Error when a key cannot be opened */
+export function describeSignalKeys({ signals }: Config): HeldKey[] {
+  return signals ? describePrivateKeys(signals.keyFile, 'signs signals, or is published for it') : [];
+}
+
 /** Describes the key in the file and the keys that are derived from it. */
 export function describeBindingKeys({ bindingKeyFile, challengeKeysFile }: Config): HeldKey[] {
   const sources = readKeyLines(bindingKeyFile).map((line, index) => ({

@@ -20,6 +20,7 @@ import { ListenerTrust } from '../identity/listener-trust.js';
 import { ReceiptKeys } from '../receipts/receipt-keys.js';
 import { Reconciler } from '../reconciliation/reconciler.js';
 import { SealRegister } from '../seals/seal-register.js';
+import { SignalKeys } from '../signals/signal-keys.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
 
@@ -33,7 +34,7 @@ export async function createServiceManagement(
   const log = app.get(CheckpointScheduler);
   const sample = app.get(CredentialSample);
   const seals = app.get(SealRegister);
-  const receiptKeys = app.get(ReceiptKeys);
+  const [receiptKeys, signalKeys] = [app.get(ReceiptKeys), app.get(SignalKeys)];
   const reconciler = app.get(Reconciler);
   const periods = app.get(SpentChallengePeriods);
   const identity = {
@@ -51,7 +52,7 @@ export async function createServiceManagement(
     bindingKey: () => ({ missingKey: seals.missingKey, sample: sample.latest }),
     seals: () => seals,
     spentChallenges: () => periods.end,
-    receiptKeys: () => receiptKeys.describeState(),
+    signingKeys: { receipts: () => receiptKeys.describeState(), signals: () => signalKeys.describeState() },
     reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),
     auditLog: () => (log.isActive ? log.getState() : undefined),
   };

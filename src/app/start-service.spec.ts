@@ -106,6 +106,8 @@ describe('production', () => {
     PASSKEY_AUDIT_KEY_FILE: join(dataDir, 'audit.key'),
     PASSKEY_BINDING_KEY_FILE: join(dataDir, 'binding.key'),
     PASSKEY_RECEIPT_KEY_FILE: join(dataDir, 'receipt.key'),
+    PASSKEY_SIGNAL_KEY_FILE: join(dataDir, 'signal.key'),
+    PASSKEY_SIGNAL_ISSUER: 'https://passkeys.bank.example',
   });
   const mistakes = async (): Promise<readonly string[]> => {
     const error = await refusal(named());
@@ -115,7 +117,7 @@ describe('production', () => {
     `PASSKEY_${name}_FILE names a file that development generated: make your own (docs/deployment.md); only a trial may set PASSKEY_ALLOW_DEVELOPMENT=true`;
 
   it('refuses the CA, the policy and the keys that development generated, all in one message', async () => {
-    const names = ['TLS_CERT', 'TLS_CA', 'ACCESS_POLICY', 'AUDIT_KEY', 'BINDING_KEY', 'RECEIPT_KEY'];
+    const names = ['TLS_CERT', 'TLS_CA', 'ACCESS_POLICY', 'AUDIT_KEY', 'BINDING_KEY', 'RECEIPT_KEY', 'SIGNAL_KEY'];
     expect(await mistakes()).toEqual(names.map(generated));
   });
 
@@ -125,7 +127,7 @@ describe('production', () => {
       for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(own.path(name), pki(name));
       const policy = join(dataDir, 'access-policy.yaml');
       writeFileSync(policy, readFileSync(policy, 'utf8').replaceAll('passkey-manager.local', 'bank.example'));
-      for (const key of ['audit.key', 'receipt.key'].map((name) => join(dataDir, name)))
+      for (const key of ['audit.key', 'receipt.key', 'signal.key'].map((name) => join(dataDir, name)))
         writeFileSync(key, readFileSync(key, 'utf8').replaceAll(/^Passkey.*$/gm, ''));
       expect(await mistakes()).toEqual([generated('BINDING_KEY')]);
     } finally {
@@ -149,7 +151,8 @@ describe('production', () => {
         writeFileSync(file, readFileSync(file, 'utf8').replaceAll('passkey-manager.local', 'bank.example'));
       }
       writeFileSync(config.bindingKeyFile, Buffer.alloc(32, 7).toString('base64'));
-      for (const file of [config.auditKeyFile, config.receiptKeyFile!]) writeFileSync(file, 'a key of its own');
+      for (const file of [config.auditKeyFile, config.receiptKeyFile!, config.signals!.keyFile])
+        writeFileSync(file, 'a key of its own');
       const { trust, policy } = await openSettings(config, systemClock);
       for (const name of ['server.crt', 'server.key', 'ca.crt', 'ca.crl']) cpSync(join(dataDir, name), own.path(name));
       const refused = Promise.withResolvers<string>();

@@ -25,6 +25,7 @@ const RESOURCES = [
   ['metadata.reload', 'metadata', 'FIDO metadata'],
   ['attestation-roots.reload', 'attestation-roots', 'attestation roots'],
   ['receipt-keys.reload', 'receipt-keys', 'receipt keys'],
+  ['signal-keys.reload', 'signal-keys', 'keys of signals'],
 ] as const;
 
 it.each(RESOURCES)('%s writes one line that production shows, with the files and what changed', async (...names) => {

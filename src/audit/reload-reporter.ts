@@ -10,6 +10,7 @@ const RESOURCES = {
   'metadata.reload': ['metadata', 'FIDO metadata'],
   'attestation-roots.reload': ['attestation-roots', 'attestation roots'],
   'receipt-keys.reload': ['receipt-keys', 'receipt keys'],
+  'signal-keys.reload': ['signal-keys', 'keys of signals'],
 } as const;
 
 /** Reports each reload of watched files to the audit log, the metrics and the service's own log. */

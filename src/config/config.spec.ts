@@ -48,6 +48,7 @@ function listSettings(): string[] {
 const production = (): NodeJS.ProcessEnv => ({
   NODE_ENV: 'production',
   DATABASE_URL: 'postgresql://service@db.internal/passkeys?sslmode=verify-full',
+  PASSKEY_SIGNAL_ISSUER: 'https://passkeys.bank.example',
   ...Object.fromEntries(FILES.map((name) => [name, file])),
 });
 
@@ -95,6 +96,7 @@ describe('development', () => {
       deploymentName: 'default',
       bindingKeyFile: join(data, 'binding.key'),
       receiptKeyFile: join(data, 'receipt.key'),
+      signals: { keyFile: join(data, 'signal.key'), issuer: 'https://localhost:8443' },
       workers: 1,
       callerShare: 25,
       unknownSettings: [],
@@ -117,7 +119,8 @@ describe('development', () => {
 
   it('accepts every setting that production accepts', () => {
     const env = { ...production(), DATABASE_URL: 'postgresql://service@127.0.0.1/passkeys' };
-    const differences = { production: false, logLevel: 'warn', receiptKeyFile: join(data, 'receipt.key') };
+    const signals = { keyFile: join(data, 'signal.key'), issuer: 'https://passkeys.bank.example' };
+    const differences = { production: false, logLevel: 'warn', receiptKeyFile: join(data, 'receipt.key'), signals };
     expect(readConfig({ ...env, NODE_ENV: 'test' })).toEqual({ ...readConfig(env), ...differences });
   });
 });
@@ -332,4 +335,39 @@ describe('the anchors of the audit log', () => {
       expect(mistake).not.toContain('secret');
     },
   );
+});
+
+describe('the settings of signals', () => {
+  const KEY = 'PASSKEY_SIGNAL_KEY_FILE';
+  const ISSUER = 'PASSKEY_SIGNAL_ISSUER';
+
+  it.each(['https://passkeys.bank.example', 'https://passkeys.bank.example:8443', 'https://[2001:db8::1]:8443'])(
+    'take the issuer %s',
+    (issuer) => {
+      const { signals } = readConfig({ ...production(), [KEY]: file, [ISSUER]: issuer });
+      expect(signals).toEqual({ keyFile: file, issuer });
+    },
+  );
+
+  it.each([
+    'http://passkeys.bank.example',
+    'https://passkeys.bank.example/',
+    'https://passkeys.bank.example/ssf',
+    'https://passkeys.bank.example:443',
+    'https://passkeys.bank.example?a',
+    'https://passkeys.bank.example#a',
+    'https://Passkeys.bank.example',
+    'https://user@passkeys.bank.example',
+    'passkeys.bank.example',
+  ])('refuse the issuer %s', (issuer) => {
+    const mistakes = findMistakes({ ...production(), [KEY]: file, [ISSUER]: issuer });
+    expect(mistakes).toEqual([expect.stringContaining(`${ISSUER} is "${issuer}"`)]);
+  });
+
+  it('need an issuer, and without a key there are no signals', () => {
+    expect(readConfig(production()).signals).toBeUndefined();
+    expect(findMistakes({ ...production(), [KEY]: file, [ISSUER]: undefined })).toEqual([
+      'PASSKEY_SIGNAL_ISSUER is not set; PASSKEY_SIGNAL_KEY_FILE needs it',
+    ]);
+  });
 });

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type DatabaseSettings, describeDeparture, readDatabaseSettings } from './database-settings.js';
 import { isLoopback } from './loopback.js';
 import { Settings } from './settings.js';
+import { readSignalSettings, type SignalSettings } from './signal-settings.js';
 import { readTlsFiles } from './tls-files.js';
 import { readTraceSettings, type TraceSettings } from './trace-settings.js';
 import { describeUnknownSettings } from './unknown-settings.js';
@@ -11,7 +12,7 @@ import { describeUnknownSettings } from './unknown-settings.js';
  *
  *  - config.ts reads the environment once into a frozen `Config`, and reports all mistakes together. settings.ts has the readers.
  *  - database-settings.ts reads how the database is reached, database-url.ts what a URL of libpq says, and tls-files.ts the settings
- *    of the listener's files, and trace-settings.ts the variables of OpenTelemetry.
+ *    of the listener's files, trace-settings.ts the variables of OpenTelemetry, and signal-settings.ts the settings of Shared Signals.
  *  - unknown-settings.ts names variables that are misspelled.
  *  - secret-keys.ts derives the keys of the service from one file.
  *  - read-bounded.ts reads a file of limited size, watched-files.ts keeps the value of a few files current, and plain-yaml.ts
@@ -66,6 +67,8 @@ export interface Config extends DatabaseSettings {
   readonly challengeKeysFile?: string | undefined;
   /** The keys that sign receipts, the first one now; undefined: there are no receipts. */
   readonly receiptKeyFile?: string | undefined;
+  /** How others are told of changes; undefined: they are not. */
+  readonly signals?: SignalSettings | undefined;
   /** The FIDO metadata BLOB as FIDO publishes it; undefined if there is none. */
   readonly metadataBlobFile: string | undefined;
   /** The number of processes that serve. With 1, the process that reads the settings serves. */
@@ -138,13 +141,14 @@ function readSettings(settings: Settings, describeUnknown: () => readonly string
   const dataDir = settings.readDirectory('PASSKEY_DATA_DIR', '.data');
   const readGeneratedPath = (name: string, path: string, instead?: string): string =>
     settings.readFilePath(name, production ? undefined : join(dataDir, path), instead);
+  const https = settings.readListener('PASSKEY_HTTPS', 8443);
   const config: Config = {
     production,
     allowDevelopment,
     dataDir,
     ...readDatabaseSettings(settings, { production, allowDevelopment }),
     logLevel: settings.readOneOf('PASSKEY_LOG_LEVEL', LOG_LEVELS, production ? 'info' : 'warn'),
-    https: settings.readListener('PASSKEY_HTTPS', 8443),
+    https,
     management: settings.readListener('PASSKEY_MANAGEMENT', 8081),
     tls: readTlsFiles(settings, readGeneratedPath),
     accessPolicyFile: readGeneratedPath('PASSKEY_ACCESS_POLICY_FILE', 'access-policy.yaml'),
@@ -161,6 +165,10 @@ function readSettings(settings: Settings, describeUnknown: () => readonly string
     receiptKeyFile:
       settings.readOptionalFilePath('PASSKEY_RECEIPT_KEY_FILE') ??
       (production ? undefined : join(dataDir, 'receipt.key')),
+    signals: readSignalSettings(
+      settings,
+      production ? undefined : { keyFile: join(dataDir, 'signal.key'), port: https.port },
+    ),
     metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
     workers: settings.readWorkers('PASSKEY_WORKERS'),
     callerShare: settings.readPercent('PASSKEY_CALLER_SHARE', 25),

@@ -26,7 +26,7 @@ export function isDevelopmentKey(text: string): boolean {
 
 /** Describes the settings whose files development generated, one text each. */
 export function describeDevelopmentFiles(
-  { bindingKeyFile, auditKeyFile, receiptKeyFile }: Config,
+  { bindingKeyFile, auditKeyFile, receiptKeyFile, signals }: Config,
   trust: { readonly certificate: X509Certificate; readonly authorities: readonly X509Certificate[] },
   trustDomain: string,
 ): string[] {
@@ -37,6 +37,7 @@ export function describeDevelopmentFiles(
     PASSKEY_AUDIT_KEY_FILE: isDevelopmentKey(readFileSync(auditKeyFile, 'latin1')),
     PASSKEY_BINDING_KEY_FILE: readFileSync(bindingKeyFile, 'latin1').startsWith(MARKED_BYTES.toString('base64')),
     PASSKEY_RECEIPT_KEY_FILE: receiptKeyFile !== undefined && isDevelopmentKey(readFileSync(receiptKeyFile, 'latin1')),
+    PASSKEY_SIGNAL_KEY_FILE: signals !== undefined && isDevelopmentKey(readFileSync(signals.keyFile, 'latin1')),
   };
   return Object.entries(found)
     .filter(([, isDevelopment]) => isDevelopment)

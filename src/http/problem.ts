@@ -9,6 +9,7 @@ export const PROBLEMS = {
   'credential-unknown': { status: 404, title: 'There is no such credential' },
   'event-unknown': { status: 404, title: 'There is no such audit event' },
   'approval-unknown': { status: 404, title: 'There is no such request for an approval' },
+  'signals-not-configured': { status: 404, title: 'The service tells nobody of changes' },
   'not-found': { status: 404, title: 'There is no such resource' },
   'challenge-spent': { status: 409, title: 'The challenge was never issued, has expired or was already used' },
   'credential-exists': { status: 409, title: 'The credential is already registered' },

@@ -10,7 +10,7 @@ import { Problem } from '../http/problem.js';
 import { type Assured, isAttested, toAcr, toAmr } from './assurance.js';
 import type { ReceiptRequestDto } from './dto/receipt-request.dto.js';
 import { ReceiptKeys } from './receipt-keys.js';
-import { type JwtSigner, signJwt } from './sign-jwt.js';
+import { type JwtSigner, signJwt } from '../signing-keys/sign-jwt.js';
 
 /** The `typ` of a receipt's header (RFC 8725 §3.11). */
 const TYPE = 'passkey-receipt+jwt';

@@ -3,14 +3,21 @@
  *
  *  1. stream.entity.ts is what one receiver hears of, and signal.entity.ts a change that it has yet to hear of: the outbox.
  *  2. set.ts builds the claims of a security event token from a signal; event-types.ts has the URIs.
+ *  3. signal-keys.ts watches PASSKEY_SIGNAL_KEY_FILE, and signs. discovery.controller.ts publishes the keys and the
+ *     configuration of the transmitter.
  */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { DiscoveryController } from './discovery.controller.js';
 import { ExcludedSubjectEntity } from './excluded-subject.entity.js';
 import { SignalEntity } from './signal.entity.js';
+import { SignalKeys } from './signal-keys.js';
 import { StreamEntity } from './stream.entity.js';
 
 @Module({
   imports: [TypeOrmModule.forFeature([StreamEntity, ExcludedSubjectEntity, SignalEntity])],
+  controllers: [DiscoveryController],
+  providers: [SignalKeys],
+  exports: [SignalKeys],
 })
 export class SignalsModule {}

@@ -149,5 +149,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   },
   exportAuditLog: { call: (client, options) => client.exportAuditLog({ from: '0' }, options), repeatedAfter: ALWAYS },
   getReceiptKeys: { call: (client, options) => client.getReceiptKeys(options), repeatedAfter: ALWAYS },
+  getTransmitterConfiguration: {
+    call: (client, options) => client.getTransmitterConfiguration(options),
+    repeatedAfter: ALWAYS,
+  },
+  getSignalKeys: { call: (client, options) => client.getSignalKeys(options), repeatedAfter: ALWAYS },
   getOpenApiDocument: { call: (client, options) => client.getOpenApiDocument(options), repeatedAfter: ALWAYS },
 };

@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { SignJWT } from 'jose';
-import { readReceiptKeys } from '../../src/receipts/read-receipt-keys.js';
+import { readSigningKeys } from '../../src/signing-keys/read-signing-keys.js';
 import { openssl } from './openssl.ts';
 
 const run = promisify(execFile);
+const KINDS = { algorithms: ['ES256', 'Ed25519'], otherwise: 'another key' } as const;
 
 await test('The keys of receipts', async (suite) => {
   const directory = await mkdtemp(join(tmpdir(), 'passkey-manager-openssl-'));
@@ -22,14 +23,14 @@ await test('The keys of receipts', async (suite) => {
       /^(openssl genpkey .*) > receipt\.key$/m.exec(await readFile('docs/deployment.md', 'utf8')) ?? [];
     const [, next = ''] = /^ *(\{ cat receipt\.key && .*) > receipt-new\.key \|\|/m.exec(runbook) ?? [];
     await run('sh', ['-c', `${first} > receipt.key && ${next} > receipt-new.key`], { cwd: directory });
-    const [one] = await readReceiptKeys(await readFile(path('receipt.key'), 'utf8'));
-    const both = await readReceiptKeys(await readFile(path('receipt-new.key'), 'utf8'));
+    const [one] = await readSigningKeys(await readFile(path('receipt.key'), 'utf8'), KINDS);
+    const both = await readSigningKeys(await readFile(path('receipt-new.key'), 'utf8'), KINDS);
     assert.deepEqual([both.length, both[0].kid, both[0].algorithm], [2, one.kid, 'ES256']);
   });
 
   await suite.test('sign by Ed25519 what OpenSSL verifies', async () => {
     const pem = await openssl('genpkey', '-algorithm', 'ed25519');
-    const [{ privateKey, algorithm, kid }] = await readReceiptKeys(pem);
+    const [{ privateKey, algorithm, kid }] = await readSigningKeys(pem, KINDS);
     const receipt = await new SignJWT({ sub: 'ada' }).setProtectedHeader({ alg: algorithm, kid }).sign(privateKey);
     const [header, payload, signature = ''] = receipt.split('.');
     await writeFile(path('ed25519.key'), pem);

@@ -245,6 +245,15 @@ export class PasskeyManager {
     return this.#call({ method: 'GET', path: '/v1/receipts/jwks' }, options);
   }
 
+  getTransmitterConfiguration(options?: CallOptions): Promise<Schemas['TransmitterConfiguration']> {
+    return this.#call({ method: 'GET', path: '/.well-known/ssf-configuration' }, options);
+  }
+
+  /** Returns the keys that verify security event tokens. */
+  getSignalKeys(options?: CallOptions): Promise<Schemas['SignalKeys']> {
+    return this.#call({ method: 'GET', path: '/v1/signals/jwks' }, options);
+  }
+
   getOpenApiDocument(options?: CallOptions): Promise<Schemas['OpenApiDocument']> {
     return this.#call({ method: 'GET', path: '/openapi.json' }, options);
   }

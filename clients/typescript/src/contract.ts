@@ -786,6 +786,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/ssf-configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the configuration of the transmitter
+         * @description Returns the Transmitter Configuration Metadata (SSF 1.0 §7.1): who issues security event tokens, where their keys are, and where receivers manage their streams. The URLs begin with the issuer.
+         */
+        get: operations["getTransmitterConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signals/jwks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the keys that verify security event tokens
+         * @description Returns the public keys of security event tokens, those that sign later among them. Keep it for `max-age`, and get it again for a token with another `kid`.
+         */
+        get: operations["getSignalKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -1057,6 +1097,61 @@ export interface components {
              * @example https://shop.example
              */
             audience: string;
+        };
+        TransmitterConfiguration: {
+            /** @constant */
+            spec_version: "1_0";
+            /**
+             * Format: uri
+             * @description The `iss` of every security event token.
+             * @example https://passkeys.bank.example
+             */
+            issuer: string;
+            /**
+             * Format: uri
+             * @example https://passkeys.bank.example/v1/signals/jwks
+             */
+            jwks_uri: string;
+            /** @description By poll (RFC 8936). */
+            delivery_methods_supported: ("urn:ietf:rfc:8935" | "urn:ietf:rfc:8936")[];
+            /** Format: uri */
+            configuration_endpoint: string;
+            /** Format: uri */
+            status_endpoint: string;
+            /** Format: uri */
+            add_subject_endpoint: string;
+            /** Format: uri */
+            remove_subject_endpoint: string;
+            /** Format: uri */
+            verification_endpoint: string;
+            /** @description Mutual TLS, with the certificate by which the access policy knows the caller. */
+            authorization_schemes: {
+                /** @constant */
+                spec_urn: "urn:ietf:rfc:8705";
+            }[];
+            /**
+             * @description A new stream delivers what concerns any user of its relying parties.
+             * @constant
+             */
+            default_subjects: "ALL";
+        };
+        SignalKeys: {
+            keys: {
+                /** @enum {string} */
+                kty: "RSA" | "EC" | "OKP";
+                /** @enum {string} */
+                crv?: "P-256" | "Ed25519";
+                n?: components["schemas"]["Base64url"];
+                e?: components["schemas"]["Base64url"];
+                x?: components["schemas"]["Base64url"];
+                y?: components["schemas"]["Base64url"];
+                /** @description The JWK thumbprint (RFC 7638). */
+                kid: components["schemas"]["Base64url"];
+                /** @enum {string} */
+                alg: "RS256" | "PS256" | "ES256" | "Ed25519";
+                /** @constant */
+                use: "sig";
+            }[];
         };
         ReceiptKeys: {
             keys: {
@@ -1949,7 +2044,7 @@ export interface components {
              * @description The type of the problem; `about:blank` only for an unexpected failure.
              * @enum {string}
              */
-            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:receipts-not-configured" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
+            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:signals-not-configured" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:receipts-not-configured" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
             title: string;
             status: number;
             detail?: string;
@@ -2074,6 +2169,15 @@ export interface components {
         };
         /** @description `relying-party-unknown`: there is no such relying party. */
         RelyingPartyUnknown: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `signals-not-configured`: the service has no key to sign security event tokens. */
+        SignalsNotConfigured: {
             headers: {
                 [name: string]: unknown;
             };
@@ -3720,6 +3824,73 @@ export interface operations {
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
+            429: components["responses"]["RateLimited"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getTransmitterConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The metadata. */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TransmitterConfiguration"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["SignalsNotConfigured"];
+            429: components["responses"]["RateLimited"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getSignalKeys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `etag` of the set that the caller has. */
+                "if-none-match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The keys as a JWK set (RFC 7517). */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jwk-set+json": components["schemas"]["SignalKeys"];
+                };
+            };
+            /** @description The set has not changed. */
+            304: {
+                headers: {
+                    "cache-control"?: string;
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["SignalsNotConfigured"];
             429: components["responses"]["RateLimited"];
             default: components["responses"]["Unexpected"];
         };

@@ -18,12 +18,12 @@ import {
   IDENTITY,
   type IdentityReading,
   Readiness,
-  RECEIPT_KEYS,
-  type ReceiptKeysReading,
   RECONCILIATION,
   type ReconciliationReading,
   SEALS,
   type SealsReading,
+  SIGNING_KEYS,
+  type SigningKeysReading,
   SPENT_CHALLENGES,
   type SpentChallengesReading,
 } from './readiness.js';
@@ -45,7 +45,7 @@ export class ManagementModule {
     bindingKey: BindingKeyReading;
     seals: SealsReading;
     spentChallenges: SpentChallengesReading;
-    receiptKeys: ReceiptKeysReading;
+    signingKeys: SigningKeysReading;
     reconciliation: ReconciliationReading;
     clock: Clock;
   }): DynamicModule {
@@ -64,7 +64,7 @@ export class ManagementModule {
       { provide: BINDING_KEY, useValue: service.bindingKey },
       { provide: SEALS, useValue: service.seals },
       { provide: SPENT_CHALLENGES, useValue: service.spentChallenges },
-      { provide: RECEIPT_KEYS, useValue: service.receiptKeys },
+      { provide: SIGNING_KEYS, useValue: service.signingKeys },
       { provide: RECONCILIATION, useValue: service.reconciliation },
       { provide: CLOCK, useValue: service.clock },
       { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.listIndicators() },

@@ -12,7 +12,7 @@ import type { RootsState } from '../../authenticators/attestation-roots.js';
 import type { ListenerBounds } from '../../identity/listener-bounds.js';
 import { parseRevocationLists } from '../../x509/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
-import type { ReceiptKeysState } from '../../receipts/receipt-keys.js';
+import type { SigningKeysState } from '../../signing-keys/signing-key-file.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
 import { type AuditLogReading, type BindingKeyReading, Readiness } from './readiness.js';
 
@@ -78,7 +78,8 @@ beforeEach(async () => {
 
 let reconciliation: ReconciliationState | undefined;
 let roots: RootsState | undefined;
-let receiptKeys: ReceiptKeysState | undefined;
+let receiptKeys: SigningKeysState | undefined;
+let signalKeys: SigningKeysState | undefined;
 let seals: { areOldAccepted: boolean; newSince: Date | undefined };
 const readiness = new Readiness(
   { now: () => now },
@@ -89,7 +90,7 @@ const readiness = new Readiness(
   () => seals,
   () => spendableUntil,
   () => reconciliation,
-  () => receiptKeys,
+  { receipts: () => receiptKeys, signals: () => signalKeys },
   probe.service,
   new HealthIndicatorService(),
 );
@@ -357,11 +358,16 @@ describe('the readiness check attestation_roots', () => {
   });
 });
 
-describe('the readiness check receipt_keys', () => {
-  it('names the keys, says why the file is refused, and is never down', () => {
-    expect(readiness.checkReceiptKeys()).toMatchObject({ receipt_keys: { status: 'up' } });
+describe('the readiness checks receipt_keys and signal_keys', () => {
+  it('name the keys, say why a file is refused, and are never down', () => {
+    const unset = { status: 'up', message: 'not configured' };
+    expect(readiness.checkSigningKeys()).toEqual({ receipt_keys: unset, signal_keys: unset });
     receiptKeys = { signs: 'kid-1', published: ['kid-2'], refused: 'has a key twice' };
-    expect(readiness.checkReceiptKeys()).toEqual({ receipt_keys: { status: 'up', ...receiptKeys } });
+    signalKeys = { signs: 'kid-3', published: [], refused: undefined };
+    expect(readiness.checkSigningKeys()).toEqual({
+      receipt_keys: { status: 'up', ...receiptKeys },
+      signal_keys: { status: 'up', ...signalKeys },
+    });
   });
 });
 

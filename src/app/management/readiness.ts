@@ -13,7 +13,7 @@ import { isListInUse } from '../../identity/select-lists.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
 import type { SealRegister } from '../../seals/seal-register.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
-import type { ReceiptKeysState } from '../../receipts/receipt-keys.js';
+import type { SigningKeysState } from '../../signing-keys/signing-key-file.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
 import { addRunbookPages } from './runbook-pages.js';
@@ -52,9 +52,12 @@ export const SEALS = Symbol('SealsReading');
 export type SpentChallengesReading = () => Date | undefined;
 export const SPENT_CHALLENGES = Symbol('SpentChallengesReading');
 
-/** undefined if there are no receipts. */
-export type ReceiptKeysReading = () => ReceiptKeysState | undefined;
-export const RECEIPT_KEYS = Symbol('ReceiptKeysReading');
+/** The keys that sign JWTs; undefined if none are configured. */
+export interface SigningKeysReading {
+  readonly receipts: () => SigningKeysState | undefined;
+  readonly signals: () => SigningKeysState | undefined;
+}
+export const SIGNING_KEYS = Symbol('SigningKeysReading');
 
 /** undefined if another process walks. */
 export type ReconciliationReading = () => ReconciliationState | undefined;
@@ -78,7 +81,7 @@ export class Readiness {
     @Inject(SEALS) private readonly readSeals: SealsReading,
     @Inject(SPENT_CHALLENGES) private readonly readSpentChallenges: SpentChallengesReading,
     @Inject(RECONCILIATION) private readonly readReconciliation: ReconciliationReading,
-    @Inject(RECEIPT_KEYS) private readonly readReceiptKeys: ReceiptKeysReading,
+    @Inject(SIGNING_KEYS) private readonly signingKeys: SigningKeysReading,
     private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -97,7 +100,7 @@ export class Readiness {
       () => this.checkSeals(),
       () => this.checkSpentChallenges(),
       () => this.checkAttestationRoots(),
-      () => this.checkReceiptKeys(),
+      () => this.checkSigningKeys(),
       () => this.checkReconciliation(),
     ];
     return checks.map((check) => async () => addRunbookPages(await check()));
@@ -196,10 +199,13 @@ export class Readiness {
   }
 
   /** If a new file cannot be used, the service signs with the keys that it has. */
-  checkReceiptKeys(): HealthIndicatorResult {
-    const check = this.indicators.check('receipt_keys');
-    const state = this.readReceiptKeys();
-    return state ? check.up({ ...state }) : check.up('not configured');
+  checkSigningKeys(): HealthIndicatorResult {
+    const states = { receipt_keys: this.signingKeys.receipts(), signal_keys: this.signingKeys.signals() };
+    const results = Object.entries(states).map(([key, state]) => {
+      const check = this.indicators.check(key);
+      return state ? check.up({ ...state }) : check.up('not configured');
+    });
+    return Object.assign({}, ...results) as HealthIndicatorResult;
   }
 
   /** Reports lost log lines and is never down: a service that cannot write its log still serves. */

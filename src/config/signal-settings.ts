@@ -1,0 +1,41 @@
+import type { Settings } from './settings.js';
+
+/** How changes are told to others by Shared Signals (docs/signals.md). */
+export interface SignalSettings {
+  /** The keys that sign security event tokens. */
+  readonly keyFile: string;
+  /** The issuer of the tokens, and the beginning of the URLs by which receivers call the service: `https://host` or `https://host:port`. */
+  readonly issuer: string;
+}
+
+/** What a development start has generated, and where it listens. */
+export interface SignalDefaults {
+  readonly keyFile: string;
+  readonly port: number;
+}
+
+/** @returns undefined: no signals are configured */
+export function readSignalSettings(
+  settings: Settings,
+  defaults: SignalDefaults | undefined,
+): SignalSettings | undefined {
+  const keyFile = settings.readOptionalFilePath('PASSKEY_SIGNAL_KEY_FILE') ?? defaults?.keyFile;
+  const issuer = readIssuer(settings) ?? (defaults && `https://localhost:${String(defaults.port)}`);
+  if (keyFile === undefined) return undefined;
+  if (issuer === undefined)
+    settings.mistakes.push('PASSKEY_SIGNAL_ISSUER is not set; PASSKEY_SIGNAL_KEY_FILE needs it');
+  return Object.freeze({ keyFile, issuer: issuer ?? '' });
+}
+
+/** SSF 1.0 §7.1: an https URL without query and fragment. The paths of the service follow it, so it has no path itself. */
+function readIssuer(settings: Settings): string | undefined {
+  const name = 'PASSKEY_SIGNAL_ISSUER';
+  const value = settings.env[name];
+  if (!value) return undefined;
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url?.protocol !== 'https:' || url.origin !== value)
+    settings.mistakes.push(
+      `${name} is "${value}"; it must be https:// and a host in lower case, with a port unless it is 443, and nothing after that`,
+    );
+  return value;
+}

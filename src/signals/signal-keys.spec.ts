@@ -1,0 +1,149 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
+import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { FakeAudit } from '../../test/support/fake-audit.js';
+import { ConfigError } from '../config/config.js';
+import { MARK } from '../config/development.js';
+import { Problem } from '../http/problem.js';
+import type { JwtAlgorithm } from '../signing-keys/sign-jwt.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { SignalKeys } from './signal-keys.js';
+
+const toPem = ({ privateKey }: { privateKey: KeyObject }): string =>
+  privateKey.export({ type: 'pkcs8', format: 'pem' });
+const RSA = toPem(generateKeyPairSync('rsa', { modulusLength: 2_048 }));
+const OTHER_RSA = toPem(generateKeyPairSync('rsa', { modulusLength: 3_072 }));
+const PSS = toPem(generateKeyPairSync('rsa-pss', { modulusLength: 2_048 }));
+const P256 = toPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }));
+const ED25519 = toPem(generateKeyPairSync('ed25519'));
+const ISSUER = 'https://passkeys.bank.example';
+
+Logger.overrideLogger(false);
+
+let directory: string;
+let file: string;
+let audit: FakeAudit;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'passkey-manager-signals-'));
+  file = join(directory, 'signal.key');
+  audit = new FakeAudit();
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+async function open(content: string): Promise<SignalKeys> {
+  await writeFile(file, content);
+  const config = { signals: { keyFile: file, issuer: ISSUER }, production: true, allowDevelopment: false };
+  const keys = new SignalKeys(config, new Metrics(), audit.service);
+  await keys.onModuleInit();
+  return keys;
+}
+
+/** The service reads a file twice before it reports that it cannot use it. */
+async function change(keys: SignalKeys, content: string): Promise<void> {
+  await writeFile(file, content);
+  await keys.reload();
+  await keys.reload();
+}
+
+const getSet = (keys: SignalKeys): JSONWebKeySet => JSON.parse(keys.published.body) as JSONWebKeySet;
+
+async function verify(set: string, keys: SignalKeys): Promise<unknown> {
+  const options = { issuer: ISSUER, typ: 'secevent+jwt' };
+  const { payload, protectedHeader } = await jwtVerify(set, createLocalJWKSet(getSet(keys)), options);
+  return { ...payload, ...protectedHeader };
+}
+
+describe('PASSKEY_SIGNAL_KEY_FILE', () => {
+  it.each<[JwtAlgorithm | undefined, JwtAlgorithm]>([
+    [undefined, 'RS256'],
+    ['RS256', 'RS256'],
+    ['PS256', 'PS256'],
+    ['ES256', 'ES256'],
+    ['Ed25519', 'Ed25519'],
+  ])('signs for a stream with the algorithm %p by %s, which the published keys verify', async (asked, algorithm) => {
+    const keys = await open([RSA, P256, PSS, ED25519, OTHER_RSA].join('\n'));
+    const set = await keys.sign({ iss: ISSUER, jti: 'j-1' }, asked);
+    const kid = getSet(keys).keys.find(({ alg }) => alg === algorithm)!.kid;
+    expect(await verify(set, keys)).toEqual({
+      iss: ISSUER,
+      jti: 'j-1',
+      typ: 'secevent+jwt',
+      alg: algorithm,
+      kid,
+    });
+    expect(keys.algorithms).toEqual(['RS256', 'ES256', 'PS256', 'Ed25519']);
+  });
+
+  it('signs by RS256 for a stream whose algorithm has no key any more', async () => {
+    const keys = await open(RSA + P256);
+    await change(keys, RSA);
+    expect(await verify(await keys.sign({ iss: ISSUER }, 'ES256'), keys)).toMatchObject({ alg: 'RS256' });
+  });
+
+  it('publishes no private member', async () => {
+    const keys = await open([RSA, P256, PSS, ED25519].join(''));
+    const members = getSet(keys).keys.map((key) => Object.keys(key).sort().join(' '));
+    expect(members).toEqual([
+      'alg e kid kty n use',
+      'alg crv kid kty use x y',
+      'alg e kid kty n use',
+      'alg crv kid kty use x',
+    ]);
+  });
+
+  it('publishes a key before it signs, and after it', async () => {
+    const keys = await open(RSA);
+    const [old] = getSet(keys).keys;
+    const before = await keys.sign({ iss: ISSUER });
+    await change(keys, OTHER_RSA + RSA);
+    const after = await keys.sign({ iss: ISSUER });
+    const signs = keys.describeState()!.signs;
+    expect(await verify(before, keys)).toMatchObject({ kid: old!.kid });
+    expect(await verify(after, keys)).toMatchObject({ kid: signs });
+    expect(signs).not.toBe(old!.kid);
+    expect(audit.entries).toMatchObject([{ type: 'signal-keys.reload', outcome: 'success' }]);
+  });
+
+  it('may be missing, and then nothing is configured', async () => {
+    const keys = new SignalKeys({ production: true, allowDevelopment: false }, new Metrics(), audit.service);
+    await keys.onModuleInit();
+    await keys.reload();
+    expect([keys.isConfigured, keys.describeState()]).toEqual([false, undefined]);
+    for (const read of [() => keys.issuer, () => keys.published, () => keys.algorithms, () => keys.sign({})])
+      expect(read).toThrow(new Problem('signals-not-configured'));
+  });
+
+  const shortRsa = (): string => toPem(generateKeyPairSync('rsa', { modulusLength: 1_024 }));
+  const longSalt = (): string =>
+    toPem(
+      generateKeyPairSync('rsa-pss', { modulusLength: 2_048, hashAlgorithm: 'sha512', mgf1HashAlgorithm: 'sha512' }),
+    );
+  const MISTAKES: [string, () => string, string][] = [
+    ['a short RSA key', shortRsa, 'cannot be used: key 1 is neither RSA of 2048 bits or more'],
+    ['an RSA-PSS key for another digest', () => RSA + longSalt(), 'cannot be used: key 2 does not sign by PS256'],
+    ['another key before the RSA key', () => P256 + RSA, 'cannot be used: its first key must be RSA'],
+    ['an RSA key for PSS alone', () => PSS, 'cannot be used: its first key must be RSA'],
+    ['a key twice', () => RSA + RSA, 'has a key twice'],
+    ['a key that development generated', () => `${MARK}\n${RSA}`, 'holds a key that development generated'],
+  ];
+
+  it.each(MISTAKES)('stops the boot if it holds %s, and says so', async (_, content, message) => {
+    const opened = open(content());
+    await expect(opened).rejects.toThrow(ConfigError);
+    await expect(opened).rejects.toThrow(`PASSKEY_SIGNAL_KEY_FILE: "${file}" ${message}`);
+  });
+
+  it.each(MISTAKES)('changes nothing if it holds %s later, and that is reported', async (_, content, message) => {
+    const keys = await open(RSA);
+    const before = getSet(keys);
+    await change(keys, content());
+    expect(getSet(keys)).toEqual(before);
+    expect(keys.describeState()!.refused).toContain(message);
+    const detail = expect.stringContaining(message);
+    expect(audit.entries).toMatchObject([{ type: 'signal-keys.reload', outcome: 'failure', detail }]);
+  });
+});

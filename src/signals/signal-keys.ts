@@ -1,0 +1,118 @@
+import {
+  Inject,
+  Injectable,
+  type OnApplicationBootstrap,
+  type OnModuleDestroy,
+  type OnModuleInit,
+} from '@nestjs/common';
+import { AuditService } from '../audit/audit.service.js';
+import { ReloadReporter } from '../audit/reload-reporter.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { Problem } from '../http/problem.js';
+import { type PublishedKeys, publishKeys } from '../signing-keys/publish-keys.js';
+import { type AllowedKeys, readSigningKeys, type SigningKeySet } from '../signing-keys/read-signing-keys.js';
+import { type JwtAlgorithm, signJwtAside } from '../signing-keys/sign-jwt.js';
+import { SigningKeyFile, type SigningKeysState } from '../signing-keys/signing-key-file.js';
+import { Metrics } from '../telemetry/metrics.js';
+
+/** SSF 1.0 §4.1.1, RFC 8417 §2.3. */
+const TYPE = 'secevent+jwt';
+/** What every receiver can verify (CAEP Interoperability Profile 1.0 §2.6). */
+export const DEFAULT_SIGNAL_ALGORITHM = 'RS256';
+
+const KINDS: AllowedKeys = {
+  algorithms: ['RS256', 'PS256', 'ES256', 'Ed25519'],
+  otherwise: 'neither RSA of 2048 bits or more, nor on P-256, nor Ed25519',
+};
+
+/**
+ * Holds the keys of PASSKEY_SIGNAL_KEY_FILE, and signs security event tokens (SETs) with them. The first key of an algorithm
+ * signs for the streams with that algorithm, and all keys are published.
+ */
+@Injectable()
+export class SignalKeys implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
+  private readonly reloads: ReloadReporter;
+  private file: SigningKeyFile | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: Pick<Config, 'signals' | 'production' | 'allowDevelopment' | 'worker'>,
+    metrics: Metrics,
+    audit: AuditService,
+  ) {
+    this.reloads = new ReloadReporter('signal-keys.reload', audit, metrics, config);
+  }
+
+  /** @throws ConfigError if the file holds anything but keys that can sign, an RSA key first */
+  async onModuleInit(): Promise<void> {
+    const { config, reloads } = this;
+    if (config.signals === undefined) return;
+    this.file = await SigningKeyFile.open({
+      setting: 'PASSKEY_SIGNAL_KEY_FILE',
+      path: config.signals.keyFile,
+      config,
+      read: readSignalKeys,
+      reloads,
+    });
+  }
+
+  onApplicationBootstrap(): void {
+    this.file?.watch();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    await this.file?.close();
+  }
+
+  get isConfigured(): boolean {
+    return this.file !== undefined;
+  }
+
+  /** The issuer of every SET (SSF 1.0 §4.1.6). @throws Problem signals-not-configured */
+  get issuer(): string {
+    if (this.config.signals === undefined) throw new Problem('signals-not-configured');
+    return this.config.signals.issuer;
+  }
+
+  /** The algorithms by which a SET can be signed, the default first. @throws Problem signals-not-configured */
+  get algorithms(): readonly JwtAlgorithm[] {
+    return [...new Set(this.keys.map(({ algorithm }) => algorithm))];
+  }
+
+  /** @throws Problem signals-not-configured */
+  get published(): PublishedKeys {
+    return publishKeys(this.keys);
+  }
+
+  /**
+   * Signs a SET in another thread. If the last key of the algorithm is gone, the default signs.
+   *
+   * @param claims those of RFC 8417 §2.2
+   * @throws Problem signals-not-configured
+   */
+  sign(claims: object, algorithm: JwtAlgorithm = DEFAULT_SIGNAL_ALGORITHM): Promise<string> {
+    const { keys } = this;
+    return signJwtAside(TYPE, claims, keys.find((key) => key.algorithm === algorithm) ?? keys[0]);
+  }
+
+  /** @returns undefined: no file is configured */
+  describeState(): SigningKeysState | undefined {
+    return this.file?.describeState();
+  }
+
+  /** Reloads the file if it has changed. A file with a mistake changes nothing. Never throws. */
+  async reload(): Promise<void> {
+    await this.file?.reload();
+  }
+
+  private get keys(): SigningKeySet {
+    if (this.file === undefined) throw new Problem('signals-not-configured');
+    return this.file.keys;
+  }
+}
+
+async function readSignalKeys(text: string): Promise<SigningKeySet> {
+  const keys = await readSigningKeys(text, KINDS);
+  if (keys[0].algorithm !== DEFAULT_SIGNAL_ALGORITHM)
+    throw new Error('cannot be used: its first key must be RSA, because most receivers verify RS256 alone');
+  return keys;
+}
