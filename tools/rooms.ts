@@ -162,7 +162,14 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/credentials',
         holds: 'Registers, verifies, lists and changes credentials, and erases users.',
         page: 'src/credentials/credentials.module.ts',
-        neighbours: ['src/approvals', 'src/relying-parties', 'src/authenticators', 'src/challenges', 'src/receipts'],
+        neighbours: [
+          'src/approvals',
+          'src/relying-parties',
+          'src/authenticators',
+          'src/challenges',
+          'src/receipts',
+          'src/signals',
+        ],
       },
       {
         path: 'src/portability',

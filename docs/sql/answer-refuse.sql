@@ -3,7 +3,7 @@
 -- Refuses answers: spends each challenge, and writes the audit event if and only if nobody had spent
 -- it.
 --
--- Rendered from src/credentials/answer.repository.ts by
+-- Rendered from src/credentials/refused-answer.repository.ts by
 --   UPDATE_SQL=1 npm test -- test/sql-documents.spec.ts
 
 WITH

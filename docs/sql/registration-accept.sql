@@ -1,7 +1,8 @@
 -- registration-accept
 --
 -- Accepts registrations: locks each user, spends the challenge, stores the credential if the user may
--- have one more, and writes the audit event if and only if it stored the credential.
+-- have one more, and writes the audit event, and the signals of streams, if and only if it stored the
+-- credential.
 --
 -- Rendered from src/credentials/answer.repository.ts by
 --   UPDATE_SQL=1 npm test -- test/sql-documents.spec.ts
@@ -18,6 +19,7 @@ WITH
           told_revocations integer,
           party_version integer,
           most integer,
+          txn text,
           rp_id text,
           id uuid,
           user_id text,
@@ -186,6 +188,55 @@ WITH
     INSERT INTO audit_pending (event_id, leaf_hash, mac)
     SELECT audit_id, audit_leaf_hash, audit_mac
     FROM (SELECT checked.* FROM checked JOIN stored USING (id)) AS event
+  ),
+  signalled AS (
+    INSERT INTO signal (id, stream_id, kind, rp_id, user_id, facts, txn, happened_at)
+    SELECT
+      gen_random_uuid(),
+      stream.id,
+      signal_kind,
+      signal_rp_id,
+      signal_user_id,
+      json_build_object(
+        'name',
+        signal_name,
+        'attachment',
+        signal_attachment,
+        'aaguid',
+        signal_aaguid,
+        'initiator',
+        signal_initiator,
+        'reason',
+        signal_reason
+      ),
+      signal_txn,
+      signal_time
+    FROM (
+      SELECT
+        'create' AS signal_kind,
+        rp_id AS signal_rp_id,
+        user_id AS signal_user_id,
+        name AS signal_name,
+        attachment AS signal_attachment,
+        aaguid AS signal_aaguid,
+        'user' AS signal_initiator,
+        'the user registered it' AS signal_reason,
+        txn AS signal_txn,
+        created_at AS signal_time
+      FROM checked
+      JOIN stored USING (id)
+    ) AS created
+    JOIN signal_stream stream ON stream.status <> 'disabled' AND CASE signal_kind WHEN 'compromise' THEN 'https://schemas.openid.net/secevent/risc/event-type/credential-compromise' ELSE 'https://schemas.openid.net/secevent/caep/event-type/credential-change' END = ANY (stream.events_delivered) AND (
+      stream.relying_parties IS NULL OR signal_rp_id = ANY (stream.relying_parties)
+    )
+    WHERE NOT EXISTS (
+      SELECT
+      FROM signal_excluded_subject excluded
+      WHERE
+        excluded.stream_id = stream.id
+        AND excluded.rp_id = signal_rp_id
+        AND excluded.user_id = signal_user_id
+    )
   )
 SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
 FROM checked

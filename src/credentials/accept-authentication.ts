@@ -22,6 +22,7 @@ import type {
 import { AnswerRepository } from './answer.repository.js';
 import { demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
+import { describeClone } from './credential-signals.js';
 import { CredentialEntity } from './credential.entity.js';
 import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 
@@ -123,8 +124,9 @@ export class AcceptAuthentication {
     const keys = browserKeys ?? credential.browserKeys;
     const use = { signCount, grown, lastSignInAt, browserKeys: keys };
     const { version, bindingMac } = this.sealUsed(credential, use);
+    const isSuspect = flag && hasRegressed(credential.signCount, signCount);
     const risks = [
-      ...(flag && hasRegressed(credential.signCount, signCount) ? ['sign-count-regressed'] : []),
+      ...(isSuspect ? ['sign-count-regressed'] : []),
       ...(grown ? ['backup-eligibility-changed'] : []),
       ...settled,
     ];
@@ -162,11 +164,12 @@ export class AcceptAuthentication {
       now,
       flag,
       event,
+      signal: isSuspect ? describeClone(context, credential, now) : undefined,
     });
     if (accepted === undefined) return undefined;
     this.audit.countEvent(event);
     this.counts.countAnswered(rpId, context.caller.spiffeId, answered);
-    if (risks.includes('sign-count-regressed')) this.risks.countSignCountRegression();
+    if (isSuspect) this.risks.countSignCountRegression();
     const current = Object.assign(credential, {
       signCount: accepted,
       backupEligible,

@@ -17,7 +17,8 @@ import type { Queryable } from '../database/named-statement.js';
 import type { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js';
 import type { CeremonyPool } from '../database/ceremony-pool.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { ACCEPT_REGISTRATION, type AcceptRegistrationInput, AnswerRepository, REFUSE } from './answer.repository.js';
+import { ACCEPT_REGISTRATION, type AcceptRegistrationInput, AnswerRepository } from './answer.repository.js';
+import { REFUSE } from './refused-answer.repository.js';
 import { CredentialEntity } from './credential.entity.js';
 
 let database: TestDataSource;

@@ -10,12 +10,8 @@ import { StatementRace } from '../../test/support/statement-race.js';
 import type { TestDataSource } from '../../test/support/test-data-source.js';
 import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import type { Queryable } from '../database/named-statement.js';
-import {
-  ACCEPT_AUTHENTICATION,
-  type AcceptAuthenticationInput,
-  REFUSE,
-  type RefuseInput,
-} from './answer.repository.js';
+import { ACCEPT_AUTHENTICATION, type AcceptAuthenticationInput } from './answer.repository.js';
+import { REFUSE, type RefuseInput } from './refused-answer.repository.js';
 import { CredentialEntity } from './credential.entity.js';
 
 let database: TestDataSource;

@@ -17,13 +17,8 @@ import { AuditEventEntity } from '../audit/audit-event.entity.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import type { Queryable } from '../database/named-statement.js';
 import { Metrics } from '../telemetry/metrics.js';
-import {
-  ACCEPT_AUTHENTICATION,
-  ACCEPT_REGISTRATION,
-  AnswerRepository,
-  REFUSE,
-  type RefuseInput,
-} from './answer.repository.js';
+import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION, AnswerRepository } from './answer.repository.js';
+import { REFUSE, type RefuseInput } from './refused-answer.repository.js';
 import { LOAD, readCredential } from './loaded-answer.repository.js';
 import { CredentialEntity } from './credential.entity.js';
 

@@ -9,9 +9,18 @@ import {
 import { SpentChallengePeriods } from '../challenges/spent-challenge-periods.js';
 import { StatementBatcher } from '../database/statement-batcher.js';
 import { CeremonyPool } from '../database/ceremony-pool.js';
-import { createRowsStatement, rowsWithLineSql, toByteaText } from '../database/rows-statement.js';
+import { createRowsStatement, type RowsStatement, rowsWithLineSql, toByteaText } from '../database/rows-statement.js';
 import { Problem } from '../http/problem.js';
+import {
+  insertSignalsSql,
+  type SignalledChange,
+  type SignalPart,
+  WITH_SIGNALS,
+  WITHOUT_SIGNALS,
+} from '../signals/outbox.repository.js';
 import type { CredentialEntity } from './credential.entity.js';
+import { REFUSE, REFUSE_SUSPECT, type RefuseInput, spendSql } from './refused-answer.repository.js';
+import { isTakenMeanwhile, isWithoutPeriod } from './answer-failures.js';
 import { CREDENTIAL_COLUMNS, LOAD, type LoadedAnswer, type LoadInput } from './loaded-answer.repository.js';
 
 /*
@@ -23,11 +32,6 @@ import { CREDENTIAL_COLUMNS, LOAD, type LoadedAnswer, type LoadInput } from './l
  * others insert nothing and so do nothing. Each takes its locks in one order: users or credentials first, then the ids
  * of challenges.
  */
-
-/** SQL: spends the challenges of a source. Returns the ids of those that nobody has spent. */
-function spendSql(source: string): string {
-  return `INSERT INTO spent_challenge (id) SELECT challenge_id FROM ${source} ORDER BY challenge_id ON CONFLICT DO NOTHING RETURNING id`;
-}
 
 export interface AcceptAuthenticationInput {
   readonly challengeId: string;
@@ -46,6 +50,8 @@ export interface AcceptAuthenticationInput {
   /** True if a sign count that does not grow is only flagged (signCountRegression). */
   readonly flag: boolean;
   readonly event: AuditRow;
+  /** What receivers of Shared Signals hear of it; undefined: nothing, as of every ordinary sign-in. */
+  readonly signal?: SignalledChange | undefined;
 }
 
 interface AcceptedAuthentication {
@@ -59,6 +65,8 @@ interface AcceptedAuthentication {
  */
 const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND c.version = read_version AND c.sign_count = read_count AND (c.sign_count < received OR (c.sign_count = 0 AND received = 0) OR flag)`;
 
+const ACCEPTED = '(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event';
+
 /**
  * No result: the credential has changed since LOAD read it, or its sign count did not grow. Then the challenge is not
  * spent, and the refusal spends it.
@@ -66,10 +74,14 @@ const UNCHANGED = `c.status = 'active' AND c.binding_mac = mac AND c.version = r
  * The UPDATE compares `rp_id || ''` to find the row by its id. An index that begins with the relying party looks as good
  * while the table is new.
  */
-export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
-  name: 'authentication-accept',
-  text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, signed_in timestamptz, new_keys text, flag boolean, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+const createAcceptAuthentication = (
+  name: string,
+  signals: SignalPart,
+): RowsStatement<AcceptAuthenticationInput, AcceptedAuthentication> =>
+  createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
+    name,
+    text: `WITH verified AS MATERIALIZED (
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, signed_in timestamptz, new_keys text, flag boolean, ${AUDIT_COLUMNS}${signals.columns}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -82,28 +94,33 @@ export const ACCEPT_AUTHENTICATION = createRowsStatement<AcceptAuthenticationInp
        FROM locked v JOIN spent ON spent.id = v.challenge_id
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.id = v.id AND c.rp_id || '' = v.rp_id AND ${UNCHANGED}
        RETURNING ordinality, c.sign_count),
-     ${insertEachEventPartsSql('(SELECT verified.* FROM verified JOIN accepted USING (ordinality)) AS event')}
+     ${insertEachEventPartsSql(ACCEPTED)}${signals.sql(ACCEPTED)}
    SELECT ordinality::integer AS n, sign_count FROM locked LEFT JOIN accepted USING (ordinality)`,
-  record: ({ credential, signCount, backedUp, now, flag, event, ...row }) => ({
-    challenge_id: row.challengeId,
-    rp_id: credential.rpId,
-    id: credential.id,
-    mac: toByteaText(credential.bindingMac),
-    read_version: credential.version,
-    read_count: credential.signCount,
-    received: signCount,
-    backed_up: backedUp,
-    now,
-    flag,
-    eligible: row.backupEligible,
-    new_version: row.version,
-    new_mac: toByteaText(row.bindingMac),
-    signed_in: row.lastSignInAt,
-    new_keys: row.browserKeys,
-    ...toAuditRecord(event),
-  }),
-  line: ({ event }) => extractEvent(event),
-});
+    record: ({ credential, signCount, backedUp, now, flag, event, ...row }) => ({
+      challenge_id: row.challengeId,
+      rp_id: credential.rpId,
+      id: credential.id,
+      mac: toByteaText(credential.bindingMac),
+      read_version: credential.version,
+      read_count: credential.signCount,
+      received: signCount,
+      backed_up: backedUp,
+      now,
+      flag,
+      eligible: row.backupEligible,
+      new_version: row.version,
+      new_mac: toByteaText(row.bindingMac),
+      signed_in: row.lastSignInAt,
+      new_keys: row.browserKeys,
+      ...toAuditRecord(event),
+      ...signals.record(row.signal),
+    }),
+    line: ({ event }) => extractEvent(event),
+  });
+
+export const ACCEPT_AUTHENTICATION = createAcceptAuthentication('authentication-accept', WITHOUT_SIGNALS);
+/** The same for an answer that suggests a clone: receivers hear of it. */
+export const ACCEPT_SUSPECT = createAcceptAuthentication('authentication-accept-suspect', WITH_SIGNALS);
 
 export interface AcceptRegistrationInput {
   readonly challengeId: string;
@@ -117,6 +134,8 @@ export interface AcceptRegistrationInput {
   /** The most passkeys that the user may have, this one included. */
   readonly most: number;
   readonly event: AuditRow;
+  /** What the signals of one cause have in common. */
+  readonly txn: string;
 }
 
 export interface AcceptedRegistration {
@@ -158,6 +177,12 @@ const CHECKED_LIST = Object.values(CREDENTIAL_COLUMNS)
   .map((column) => `checked.${column}`)
   .join(', ');
 
+/** SQL: the stored passkeys, as changes that receivers of Shared Signals hear of. Only a stream makes it cost something. */
+const CREATED = `(SELECT 'create' AS signal_kind, rp_id AS signal_rp_id, user_id AS signal_user_id, name AS signal_name,
+              attachment AS signal_attachment, aaguid AS signal_aaguid, 'user' AS signal_initiator,
+              'the user registered it' AS signal_reason, txn AS signal_txn, created_at AS signal_time
+         FROM checked JOIN stored USING (id)) AS created`;
+
 /**
  * Locks the users, so the registrations of one user follow each other, and these and the user's erasure or revocation.
  * count_credentials() reads after the lock and sees what the statement before has stored. If another statement stores the
@@ -167,7 +192,7 @@ const CHECKED_LIST = Object.values(CREDENTIAL_COLUMNS)
 export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, AcceptedRegistration>({
   name: 'registration-accept',
   text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, told_revocations integer, party_version integer, most integer, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, told_handle bytea, told_revocations integer, party_version integer, most integer, txn text, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, user_id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -185,16 +210,18 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
        SELECT ${CHECKED_LIST} FROM checked JOIN spent ON spent.id = challenge_id
        ORDER BY credential_id
        RETURNING id),
-     ${insertEachEventPartsSql('(SELECT checked.* FROM checked JOIN stored USING (id)) AS event')}
+     ${insertEachEventPartsSql('(SELECT checked.* FROM checked JOIN stored USING (id)) AS event')},
+     signalled AS (${insertSignalsSql(CREATED)})
    SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
    FROM checked LEFT JOIN stored ON stored.id = checked.id`,
-  record: ({ challengeId, credential, handle, revocations, version, most, event }) => {
+  record: ({ challengeId, credential, handle, revocations, version, most, event, txn }) => {
     const record: Record<string, unknown> = {
       challenge_id: challengeId,
       told_handle: toByteaText(handle),
       told_revocations: revocations,
       party_version: version,
       most,
+      txn,
       ...toAuditRecord(event),
     };
     for (const [member, column] of CREDENTIAL_ENTRIES) {
@@ -206,46 +233,34 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
   line: ({ event }) => extractEvent(event),
 });
 
-export interface RefuseInput {
-  readonly challengeId: string;
-  readonly event: AuditRow;
-}
-
-/** Spends challenges whose answers are refused, and records why. No result: another answer has spent the challenge. */
-export const REFUSE = createRowsStatement<RefuseInput, { readonly refused: true }>({
-  name: 'answer-refuse',
-  text: `WITH refused AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, ${AUDIT_COLUMNS}`, 'audit_event')} AS given),
-     spent AS (${spendSql('refused')}),
-     ${insertEachEventPartsSql('(SELECT refused.* FROM refused JOIN spent ON spent.id = challenge_id) AS event')}
-   SELECT ordinality::integer AS n, TRUE AS refused FROM refused JOIN spent ON spent.id = challenge_id`,
-  record: ({ challengeId, event }) => ({ challenge_id: challengeId, ...toAuditRecord(event) }),
-  line: ({ event }) => extractEvent(event),
-});
-
 /** Loads what answers are checked against, and stores their outcomes. Concurrent answers of this process share statements. */
 @Injectable()
 export class AnswerRepository {
   private readonly loads;
   private readonly authentications;
+  private readonly suspects;
   private readonly registrations;
   private readonly refusals;
+  private readonly refusedSuspects;
 
   constructor(
     pool: CeremonyPool,
     private readonly periods: SpentChallengePeriods,
   ) {
     this.loads = new StatementBatcher(LOAD, pool, () => []);
-    this.authentications = new StatementBatcher(ACCEPT_AUTHENTICATION, pool, ({ challengeId, credential }) => [
+    const keysOfUse = ({ challengeId, credential }: AcceptAuthenticationInput): string[] => [
       challengeId,
       credential.id,
-    ]);
+    ];
+    this.authentications = new StatementBatcher(ACCEPT_AUTHENTICATION, pool, keysOfUse);
+    this.suspects = new StatementBatcher(ACCEPT_SUSPECT, pool, keysOfUse);
     this.registrations = new StatementBatcher(ACCEPT_REGISTRATION, pool, ({ challengeId, credential }) => [
       challengeId,
       JSON.stringify([credential.rpId, credential.userId]),
       credential.credentialId.toString('base64'),
     ]);
     this.refusals = new StatementBatcher(REFUSE, pool, ({ challengeId }) => [challengeId]);
+    this.refusedSuspects = new StatementBatcher(REFUSE_SUSPECT, pool, ({ challengeId }) => [challengeId]);
   }
 
   /** @returns undefined: the relying party does not exist or is disabled */
@@ -258,7 +273,8 @@ export class AnswerRepository {
    * @throws Problem challenge-spent
    */
   async acceptAuthentication(input: AcceptAuthenticationInput): Promise<number | undefined> {
-    const accepted = await this.spend(() => this.authentications.run(input));
+    const statement = input.signal ? this.suspects : this.authentications;
+    const accepted = await this.spend(() => statement.run(input));
     if (accepted?.sign_count === null) throw new Problem('challenge-spent');
     return accepted?.sign_count;
   }
@@ -276,7 +292,8 @@ export class AnswerRepository {
 
   /** @throws Problem challenge-spent */
   async refuse(input: RefuseInput): Promise<void> {
-    const refused = await this.spend(() => this.refusals.run(input));
+    const statement = input.signal ? this.refusedSuspects : this.refusals;
+    const refused = await this.spend(() => statement.run(input));
     if (!refused) throw new Problem('challenge-spent');
   }
 
@@ -297,26 +314,4 @@ export class AnswerRepository {
       throw isWithoutPeriod(error) ? new Problem('challenge-spent') : error;
     }
   }
-}
-
-/** SQLSTATE unique_violation */
-const NOT_UNIQUE = '23505';
-
-/** SQLSTATE check_violation, which PostgreSQL reports for a row that belongs to no partition. */
-const NO_PARTITION = '23514';
-
-/** True if another statement stored a credential with the same credential id while this one ran. */
-function isTakenMeanwhile(error: unknown): boolean {
-  return isAbout('credential', NOT_UNIQUE, error, /"credential_/);
-}
-
-/** At a worker the name of the table is followed by a number, and that of a period by two. */
-function isWithoutPeriod(error: unknown): boolean {
-  return isAbout('spent_challenge', NO_PARTITION, error, /"spent_challenge_\d+"/);
-}
-
-/** @param told a coordinator of Citus passes on the message of a worker, which has the name of the table, and not the table */
-function isAbout(name: string, sqlState: string, error: unknown, told: RegExp): boolean {
-  const { code, table, message } = error as Readonly<Record<string, unknown>>;
-  return code === sqlState && (table === undefined ? told.test(String(message)) : table === name);
 }

@@ -23,6 +23,7 @@ import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { ChallengesModule } from '../challenges/challenges.module.js';
 import { ReceiptsModule } from '../receipts/receipts.module.js';
 import { RelyingPartiesModule } from '../relying-parties/relying-parties.module.js';
+import { SignalsModule } from '../signals/signals.module.js';
 import { AcceptAuthentication } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
 import { CredentialSample } from './credential-sample.js';
@@ -48,6 +49,7 @@ import { VerifyCredential } from './verify-credential.js';
     ChallengesModule,
     ReceiptsModule,
     RelyingPartiesModule,
+    SignalsModule,
   ],
   controllers: [CredentialsController, UsersController],
   providers: [

@@ -8,7 +8,9 @@ import { CLOCK, type Clock } from '../config/clock.js';
 import { decodeCursor, type Page, toPage } from '../http/page.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
+import { Outbox } from '../signals/outbox.repository.js';
 import { CredentialBindings } from './credential-bindings.js';
+import { listSignals } from './credential-signals.js';
 import { CredentialEntity, type TransitionName, TRANSITIONS } from './credential.entity.js';
 import { CredentialRepository } from './credential.repository.js';
 import { CredentialResponse } from './dto/credential.response.js';
@@ -27,6 +29,7 @@ export class CredentialsService {
     private readonly bindings: CredentialBindings,
     private readonly authenticators: AuthenticatorsService,
     private readonly audit: AuditService,
+    private readonly outbox: Outbox,
   ) {}
 
   /** Lists credentials, the oldest first. A row that fails its integrity check is reported and left out. */
@@ -85,7 +88,7 @@ export class CredentialsService {
   }
 
   /**
-   * Changes a credential and records the event, in one transaction.
+   * Changes a credential, records the event and tells receivers, in one transaction.
    *
    * @param apply changes the row, and returns the facts of the event
    * @throws Problem credential-unknown, and what `apply` throws
@@ -108,7 +111,7 @@ export class CredentialsService {
     });
   }
 
-  /** Stores a locked credential that was changed, and records the event. */
+  /** Stores a locked credential that was changed, records the event and tells receivers. */
   async store(
     manager: EntityManager,
     context: AuthorizedContext,
@@ -127,6 +130,10 @@ export class CredentialsService {
         facts: { ...facts, credential_version: version },
       },
       manager,
+    );
+    await this.outbox.write(
+      manager,
+      listSignals(context, type, credential, this.clock.now(), facts?.['status_reason']),
     );
   }
 

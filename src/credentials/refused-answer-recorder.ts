@@ -1,10 +1,12 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
 import type { AuditEntry } from '../audit/audit-entry.js';
 import { ChallengeCounts } from '../challenges/challenge-counts.js';
 import { type Challenge, describeChallenge, getCeremony } from '../challenges/challenge.js';
+import { CLOCK, type Clock } from '../config/clock.js';
 import type { AssertionRules } from './accept-authentication.js';
 import { AnswerRepository } from './answer.repository.js';
+import { describeClone } from './credential-signals.js';
 import type { CredentialEntity } from './credential.entity.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
@@ -34,6 +36,7 @@ export class RefusedAnswerRecorder {
     private readonly answers: AnswerRepository,
     private readonly counts: ChallengeCounts,
     private readonly audit: AuditService,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   /**
@@ -71,7 +74,10 @@ export class RefusedAnswerRecorder {
     const entry = describe(problem, answer);
     const uid = answer.uid === undefined ? await this.audit.findPseudonym(entry) : answer.uid;
     const event = this.audit.createRow(context, entry, uid);
-    await this.answers.refuse({ challengeId: challenge.id, event });
+    const { credential } = answer;
+    const isSuspect = problem.members.reason === 'sign-count-regressed' && credential;
+    const signal = isSuspect ? describeClone(context, credential, this.clock.now()) : undefined;
+    await this.answers.refuse({ challengeId: challenge.id, event, signal });
     this.audit.countEvent(event);
     this.counts.countAnswered(challenge.rpId, context.caller.spiffeId, getCeremony(challenge));
   }

@@ -214,7 +214,8 @@ export class RegisterCredential {
     const { handle, revocations, uid = await this.audit.findPseudonym(entry) } = challenge.registration;
     const event = this.audit.createRow(context, entry, uid);
     const most = getCredentialCapacity(policy.maxCredentialsPerUser);
-    const input = { challengeId: challenge.id, credential, handle, revocations, version, most, event };
+    const txn = context.requestId;
+    const input = { challengeId: challenge.id, credential, handle, revocations, version, most, event, txn };
     const accepted = await this.answers.acceptRegistration(input);
     if (!accepted) {
       const detail = 'the user was erased, or all passkeys of the user were revoked, in the meantime';

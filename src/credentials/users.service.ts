@@ -1,4 +1,4 @@
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { type EntityManager, Repository } from 'typeorm';
 import { ApprovalSubjects } from '../approvals/approval-subjects.js';
@@ -8,10 +8,13 @@ import { AuditService } from '../audit/audit.service.js';
 import { UserSeals } from '../audit/user-seals.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { UserHandleRepository } from '../challenges/user-handle.repository.js';
+import { CLOCK, type Clock } from '../config/clock.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
+import { Outbox } from '../signals/outbox.repository.js';
 import { CredentialBindings } from './credential-bindings.js';
+import { listSignals } from './credential-signals.js';
 import { CredentialEntity } from './credential.entity.js';
 
 /** The argument of `PublicKeyCredential.signalAllAcceptedCredentials()` (WebAuthn L3 §5.1.10). */
@@ -35,6 +38,8 @@ export class UsersService implements OnModuleInit {
     private readonly audit: AuditService,
     private readonly approvals: ApprovalsService,
     private readonly subjects: ApprovalSubjects,
+    private readonly outbox: Outbox,
+    @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
   onModuleInit(): void {
@@ -109,6 +114,11 @@ export class UsersService implements OnModuleInit {
     userId: string,
     approval?: ApprovalEntity,
   ): Promise<void> {
+    const credentials = await manager.find(CredentialEntity, { where: { rpId, userId }, order: { id: 'ASC' } });
+    const now = this.clock.now();
+    const signals = credentials.flatMap((credential) => listSignals(context, 'user.erase', credential, now));
+    await this.outbox.write(manager, signals);
+    await this.outbox.forgetSubject(manager, rpId, userId);
     const { affected } = await manager.delete(CredentialEntity, { rpId, userId });
     // The event is recorded before the handle is deleted, so that it carries the pseudonym of the user.
     const facts = { credentials: affected ?? 0, requested_by: approval?.requestedBy };

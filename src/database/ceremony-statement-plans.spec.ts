@@ -15,7 +15,8 @@ import { openTestDataSource, type TestDataSource } from '../../test/support/test
 import { makeNewUser } from '../../test/support/users.js';
 import { READ_FOR_AUTHENTICATION, READ_FOR_REGISTRATION } from '../challenges/challenge.repository.js';
 import { RECORD_LIMIT } from '../challenges/user-limits.repository.js';
-import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION, REFUSE } from '../credentials/answer.repository.js';
+import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION } from '../credentials/answer.repository.js';
+import { REFUSE } from '../credentials/refused-answer.repository.js';
 import { LOAD } from '../credentials/loaded-answer.repository.js';
 import { nameStatement } from './named-statement.js';
 import type { RowsStatement } from './rows-statement.js';

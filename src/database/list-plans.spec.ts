@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { Outbox } from '../signals/outbox.repository.js';
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
@@ -134,6 +135,7 @@ beforeAll(async () => {
     new CredentialBindings(makeSeals(), refusals),
     new AuthenticatorsService({ findModel: () => undefined }),
     service,
+    new Outbox(),
   );
 });
 beforeEach(() => {

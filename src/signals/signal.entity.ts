@@ -30,7 +30,7 @@ export interface StreamFacts {
 @Entity('signal')
 export class SignalEntity {
   /** The `jti` of its SET, however often it is delivered. */
-  @PrimaryColumn({ type: 'uuid', default: () => 'gen_random_uuid()' })
+  @PrimaryColumn('uuid')
   id: string;
 
   @Column({ type: 'uuid', name: 'stream_id' })

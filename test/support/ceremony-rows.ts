@@ -1,11 +1,8 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { AuditEntry } from '../../src/audit/audit-entry.js';
 import { type AuditRow, createAuditRow } from '../../src/audit/audit-event.repository.js';
-import type {
-  AcceptAuthenticationInput,
-  AcceptRegistrationInput,
-  RefuseInput,
-} from '../../src/credentials/answer.repository.js';
+import type { AcceptAuthenticationInput, AcceptRegistrationInput } from '../../src/credentials/answer.repository.js';
+import type { RefuseInput } from '../../src/credentials/refused-answer.repository.js';
 import type { CredentialEntity } from '../../src/credentials/credential.entity.js';
 import { DEFAULT_POLICY } from '../../src/relying-parties/relying-party-policy.js';
 import { RelyingPartyEntity } from '../../src/relying-parties/relying-party.entity.js';
@@ -80,6 +77,7 @@ export const makeRegistrationInput = (
     revocations: 0,
     version: VERSION,
     most: 64,
+    txn: 'request',
     event: makeEventRow({ type: 'credential.register', rpId, userId }, `pseudonym of ${userId}`),
     ...changed,
   };

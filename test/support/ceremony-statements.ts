@@ -1,7 +1,8 @@
 import { AUDIT_ROW_WIDTH } from '../../src/audit/audit-event.repository.js';
 import { READ_FOR_AUTHENTICATION, READ_FOR_REGISTRATION } from '../../src/challenges/challenge.repository.js';
 import { RECORD_LIMIT } from '../../src/challenges/user-limits.repository.js';
-import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION, REFUSE } from '../../src/credentials/answer.repository.js';
+import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION } from '../../src/credentials/answer.repository.js';
+import { REFUSE } from '../../src/credentials/refused-answer.repository.js';
 import { LOAD } from '../../src/credentials/loaded-answer.repository.js';
 
 interface CeremonyStatement {
@@ -62,12 +63,12 @@ export const CEREMONY_STATEMENTS: readonly CeremonyStatement[] = [
     source: 'src/credentials/answer.repository.ts',
     does:
       'Accepts registrations: locks each user, spends the challenge, stores the credential if the user may have one ' +
-      'more, and writes the audit event if and only if it stored the credential.',
+      'more, and writes the audit event, and the signals of streams, if and only if it stored the credential.',
   },
   {
     statement: REFUSE,
     parameters: REFUSE.parameters,
-    source: 'src/credentials/answer.repository.ts',
+    source: 'src/credentials/refused-answer.repository.ts',
     does: 'Refuses answers: spends each challenge, and writes the audit event if and only if nobody had spent it.',
   },
 ];
