@@ -57,6 +57,8 @@ describe('malformed query parameters', () => {
     ['auth-service', '/v1/credentials?userId=a%00b', '/userId'],
     ['auth-service', `/v1/credentials?userId=${'a'.repeat(257)}`, '/userId'],
     ['auth-service', '/v1/credentials?aaguid=yubikey', '/aaguid'],
+    ['auth-service', '/v1/credentials?algorithm=-7&algorithm=-257', '/algorithm'],
+    ['auth-service', '/v1/credentials?unusedSince=2026', '/unusedSince'],
     ['auth-service', '/v1/credentials?limit=0', '/limit'],
     ['auth-service', '/v1/credentials?limit=-1', '/limit'],
     ['auth-service', '/v1/credentials?limit=201', '/limit'],

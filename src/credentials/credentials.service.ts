@@ -1,11 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { And, type EntityManager, Equal, In, type FindOptionsWhere, Repository } from 'typeorm';
+import { type EntityManager, In, type FindOptionsWhere, Repository } from 'typeorm';
 import { AuditService } from '../audit/audit.service.js';
 import type { AuditEntry, AuditEventType } from '../audit/audit-entry.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { decodeCursor, type Page, toPage } from '../http/page.js';
+import { decodeCursor, encodeCursor, type Page } from '../http/page.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { Problem } from '../http/problem.js';
 import { Outbox } from '../signals/outbox.repository.js';
@@ -34,25 +34,13 @@ export class CredentialsService {
 
   /** Lists credentials, the oldest first. A row that fails its integrity check is reported and left out. */
   async list(context: AuthorizedContext, query: ListCredentialsQuery): Promise<Page<CredentialResponse>> {
-    const { limit, cursor, rpId, ...filters } = query;
-    const rows = await this.lists.list(
-      { ...limitToCaller(context, rpId), ...filters },
-      {
-        after: decodeCursor(cursor),
-        limit: limit + 1,
-        byTime: rpId !== undefined || filters.aaguid !== undefined,
-      },
-    );
-    const { data, nextCursor } = toPage(
-      rows,
-      limit,
-      (row) => row.id,
-      (row) => row,
-    );
-    const genuine = await this.bindings.keepGenuine(context, data);
+    const { limit, cursor, ...filters } = query;
+    const { relyingParties } = context;
+    const page = await this.lists.list({ ...filters, relyingParties }, { after: decodeCursor(cursor), limit });
+    const genuine = await this.bindings.keepGenuine(context, page.rows);
     return {
       data: genuine.map((row) => CredentialResponse.of(row, this.authenticators.findLabel(row.aaguid))),
-      nextCursor,
+      nextCursor: encodeCursor(page.last),
     };
   }
 
@@ -146,13 +134,9 @@ export class CredentialsService {
   }
 }
 
-/** Limits a query to the relying parties of the caller, even if the caller names one. */
-function limitToCaller({ relyingParties }: AuthorizedContext, rpId?: string): FindOptionsWhere<CredentialEntity> {
-  const limits = [
-    ...(rpId === undefined ? [] : [Equal(rpId)]),
-    ...(relyingParties === null ? [] : [In([...relyingParties])]),
-  ];
-  return limits.length === 0 ? {} : { rpId: And(...limits) };
+/** Limits a query to the relying parties of the caller. */
+function limitToCaller({ relyingParties }: AuthorizedContext): FindOptionsWhere<CredentialEntity> {
+  return relyingParties === null ? {} : { rpId: In([...relyingParties]) };
 }
 
 function createStateProblem({ status }: CredentialEntity, wanted: string): Problem {

@@ -26,8 +26,9 @@ import { AuthenticatorsService } from '../authenticators/authenticators.service.
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
-import { CredentialRepository } from '../credentials/credential.repository.js';
+import { CredentialRepository, SCANNED_ROWS } from '../credentials/credential.repository.js';
 import { CredentialsService } from '../credentials/credentials.service.js';
+import type { ListCredentialsQuery } from '../credentials/dto/list-credentials.query.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { ListIndexes1764400000000 } from './migrations/1764400000000-list-indexes.js';
 import { SmallerIndexes1764900000000 } from './migrations/1764900000000-smaller-indexes.js';
@@ -254,6 +255,45 @@ describe('a page of credentials reads a bounded number of rows', () => {
     expect(await countRowsRead()).toBeLessThanOrEqual(PAGE + 1 + PER_TIME);
   });
 
+  it.each<[string, Omit<ListCredentialsQuery, 'limit'>]>([
+    ['of a model, at a relying party', { rpId: 'rp', aaguid: MODEL }],
+    ['of a model, at a relying party that has none of it', { rpId: 'rare', aaguid: MODEL }],
+    ['active', { status: 'active' }],
+    ['unused for long, where none is', { rpId: 'rp', unusedSince: '2000-01-01T00:00:00Z' }],
+    ['unused for long, where all are', { unusedSince: '2999-01-01T00:00:00Z' }],
+    ['without a backup', { rpId: 'rp', backedUp: 'false' }],
+    ['that cannot have a backup', { aaguid: MODEL, backupEligible: 'false' }],
+    ['of an algorithm that none has', { rpId: 'rp', algorithm: '-48' }],
+    ['of a trusted maker', { attestationTrust: 'trusted' }],
+    ['of a trusted maker, suspended', { status: 'suspended', attestationTrust: 'trusted' }],
+    [
+      'of a user, with everything else',
+      { userId: 'u7', rpId: 'rp', algorithm: '-7', backedUp: 'true', status: 'active' },
+    ],
+  ])('%s, of which a page reads a bounded part', async (_, query) => {
+    const page = await credentials.list(createContext(), { ...query, limit: PAGE });
+    expect(await countRowsRead()).toBeLessThanOrEqual(SCANNED_ROWS + PAGE + 1 + PER_TIME);
+    if (page.data.length === PAGE) expect(await countRowsRead()).toBeLessThanOrEqual(2 * PAGE * 4 + PER_TIME);
+  });
+
+  it('to the end of the list, with no page that reads more, also to a caller of several relying parties', async () => {
+    const [kept] = await database.sql<{ count: number }>(
+      `SELECT count(*)::integer FROM credential WHERE rp_id = 'rare' AND backed_up`,
+    );
+    const [context, ids] = [createContext(['rare', 'seldom']), [] as string[]];
+    let [pages, cursor] = [0, undefined as string | undefined];
+    do {
+      statements = [];
+      const page = await credentials.list(context, { backedUp: 'true', limit: PAGE, ...(cursor && { cursor }) });
+      expect(await countRowsRead()).toBeLessThanOrEqual(SCANNED_ROWS + PAGE + 1 + PER_TIME);
+      ids.push(...page.data.map(({ id }) => id));
+      cursor = page.nextCursor ?? undefined;
+      pages += 1;
+    } while (cursor !== undefined);
+    expect(pages).toBe(Math.ceil((ROWS + 1) / SCANNED_ROWS));
+    expect(kept!.count).toBe(ROWS / 4000);
+  });
+
   it.each([
     ['of all', {}, 'true'],
     ['of a relying party', { rpId: 'rp' }, `rp_id = 'rp'`],
@@ -290,6 +330,7 @@ describe('a list of credentials', () => {
     expect(await countListed(['rare'], 'rare')).toBe(ROWS / 4000);
     expect(await countListed(['rare'], 'rp')).toBe(0);
     expect(await countListed([], 'rp')).toBe(0);
+    expect(await countListed([])).toBe(0);
   });
 });
 

@@ -40,8 +40,13 @@ export function toPage<Row, T>(
   const last = rows.length > limit ? shown.at(-1) : undefined;
   return {
     data: shown.map(show),
-    nextCursor: last === undefined ? null : Buffer.from(keyOf(last)).toString('base64url'),
+    nextCursor: encodeCursor(last && keyOf(last)),
   };
+}
+
+/** @param key of the last entry of a page; undefined: it is the last page */
+export function encodeCursor(key: string | undefined): string | null {
+  return key === undefined ? null : Buffer.from(key).toString('base64url');
 }
 
 /** @throws Problem request-malformed for a cursor that no list issued */

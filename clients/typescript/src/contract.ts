@@ -152,7 +152,7 @@ export interface paths {
         };
         /**
          * List credentials
-         * @description The oldest credential comes first. Each filter narrows the list. Without filters, it holds every credential that the caller may see.
+         * @description The oldest credential comes first. Each filter narrows the list. Without filters, it holds every credential that the caller may see. A page looks at a bounded number of credentials, so it may be short, or empty, although more follow. Read on until `nextCursor` is null.
          */
         get: operations["listCredentials"];
         put?: never;
@@ -2712,6 +2712,15 @@ export interface operations {
                 userId?: components["schemas"]["UserId"];
                 status?: components["schemas"]["CredentialStatus"];
                 aaguid?: components["schemas"]["Aaguid"];
+                /** @description Not used at this time or later. A credential that was never used counts from its creation. */
+                unusedSince?: components["schemas"]["Time"];
+                /** @description Whether a backup existed at the last use. */
+                backedUp?: boolean;
+                /** @description A credential of which this is not known yet is in neither list. */
+                backupEligible?: boolean;
+                /** @description A COSE algorithm identifier. */
+                algorithm?: -48 | -8 | -7 | -257 | -35 | -36 | -37 | -49 | -50;
+                attestationTrust?: "none" | "self" | "untrusted" | "trusted";
                 /** @description The maximum number of entries in the page. */
                 limit?: components["parameters"]["Limit"];
                 /** @description The `nextCursor` of the previous page, unchanged. */
