@@ -105,6 +105,7 @@ const SAME = {
   signCount: 0,
   createdBy: CREATED_BY,
   browserKeys: null,
+  userHandle: null,
   version: 1,
 } as const;
 

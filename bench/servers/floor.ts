@@ -87,6 +87,7 @@ app.post<{ Body: { challengeId: string } }>('/v1/credentials/verify', async ({ b
       version: credential.version,
       bindingMac: MAC,
       lastSignInAt: null,
+      userHandle: null,
       now: new Date(),
       flag: false,
       event: renew(user.event),

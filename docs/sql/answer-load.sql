@@ -37,6 +37,7 @@ SELECT
   c.last_used_at AS c_last_used_at,
   c.last_sign_in_at AS c_last_sign_in_at,
   c.browser_keys AS c_browser_keys,
+  c.user_handle AS c_user_handle,
   c.version AS c_version,
   c.binding_mac AS c_binding_mac
 FROM ROWS FROM (

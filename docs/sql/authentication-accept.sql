@@ -27,6 +27,7 @@ WITH
           now timestamptz,
           signed_in timestamptz,
           new_keys text,
+          held_handle bytea,
           flag boolean,
           audit_id uuid,
           audit_leaf_hash bytea,
@@ -81,7 +82,8 @@ WITH
       binding_mac = new_mac,
       last_used_at = now,
       last_sign_in_at = signed_in,
-      browser_keys = coalesce(new_keys, c.browser_keys)
+      browser_keys = coalesce(new_keys, c.browser_keys),
+      user_handle = held_handle
     FROM locked v
     JOIN spent ON spent.id = v.challenge_id
     WHERE

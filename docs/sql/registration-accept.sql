@@ -45,6 +45,7 @@ WITH
           last_used_at timestamptz,
           last_sign_in_at timestamptz,
           browser_keys text,
+          user_handle bytea,
           version integer,
           binding_mac bytea,
           audit_id uuid,
@@ -131,6 +132,7 @@ WITH
       last_used_at,
       last_sign_in_at,
       browser_keys,
+      user_handle,
       version,
       binding_mac
     )
@@ -160,6 +162,7 @@ WITH
       checked.last_used_at,
       checked.last_sign_in_at,
       checked.browser_keys,
+      checked.user_handle,
       checked.version,
       checked.binding_mac
     FROM checked

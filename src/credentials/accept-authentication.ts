@@ -24,6 +24,7 @@ import { demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { describeClone } from './credential-signals.js';
 import { CredentialEntity } from './credential.entity.js';
+import { demandHeldHandle, learnHeldHandle } from '../challenges/held-handle.js';
 import { CredentialResponse, type VerifiedResponse } from './dto/credential.response.js';
 
 /** A challenge with what its answer is checked against. */
@@ -61,6 +62,8 @@ export interface Settled {
 }
 
 type AssertionOutcome = Pick<AssertionRules, 'ceremony' | 'type'> & {
+  /** The user handle in the answer, base64url. */
+  readonly userHandle: string | undefined;
   /** @throws Refusal */
   readonly settle: (credential: CredentialEntity) => Settled | undefined;
 };
@@ -101,7 +104,7 @@ export class AcceptAuthentication {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       const accepted = await this.tryAccept(context, ceremony, current, verified, outcome);
       if (accepted) return accepted;
-      current = await step('§7.2', 22, () => this.reload(context, ceremony, current, verified));
+      current = await step('§7.2', 22, () => this.reload(context, ceremony, current, verified, outcome));
     }
     throw new Problem('unavailable', { retryAfter: 1, detail: 'the passkey changes all the time' });
   }
@@ -112,17 +115,18 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     credential: CredentialEntity,
     { signCount, backupEligible, backedUp, userVerified }: VerifiedAuthentication,
-    { type, ceremony: answered, settle }: AssertionOutcome,
+    { type, ceremony: answered, userHandle: told, settle }: AssertionOutcome,
   ): Promise<VerifiedResponse | undefined> {
     const now = this.clock.now();
     const { purpose, policy, user } = ceremony;
     const { rpId, userId, id } = credential;
     const flag = policy.signCountRegression === 'flag';
-    const grown = backupEligible && !credential.backupEligible;
+    const grown = backupEligible && credential.backupEligible === false;
+    const userHandle = user ? learnHeldHandle(credential, user, told) : credential.userHandle;
     const lastSignInAt = countsAsSignIn(ceremony, { userVerified, backupEligible }) ? now : credential.lastSignInAt;
     const { browserKeys, facts, risks: settled = [] } = settle(credential) ?? {};
     const keys = browserKeys ?? credential.browserKeys;
-    const use = { signCount, grown, lastSignInAt, browserKeys: keys };
+    const use = { signCount, backupEligible, lastSignInAt, browserKeys: keys, userHandle };
     const { version, bindingMac } = this.sealUsed(credential, use);
     const isSuspect = flag && hasRegressed(credential.signCount, signCount);
     const risks = [
@@ -145,6 +149,8 @@ export class AcceptAuthentication {
           sign_count: signCount,
           backed_up: backedUp,
           risks,
+          backup_eligible_learned: credential.backupEligible === null ? backupEligible : undefined,
+          user_handle_learned: userHandle === credential.userHandle ? undefined : true,
           credential_version: version === credential.version ? undefined : version,
         },
       },
@@ -161,6 +167,7 @@ export class AcceptAuthentication {
       bindingMac,
       lastSignInAt,
       browserKeys,
+      userHandle,
       now,
       flag,
       event,
@@ -186,7 +193,7 @@ export class AcceptAuthentication {
       userId,
       purpose: purpose ?? null,
       userVerified,
-      credential: shown,
+      credential: Object.assign(shown, { backupEligible }),
       risks,
       verifiedAt: now,
       auditId: event.id,
@@ -198,17 +205,24 @@ export class AcceptAuthentication {
     credential: CredentialEntity,
     {
       signCount: received,
-      grown,
+      backupEligible,
       lastSignInAt,
       browserKeys,
-    }: Pick<CredentialEntity, 'signCount' | 'lastSignInAt' | 'browserKeys'> & { grown: boolean },
+      userHandle,
+    }: Pick<CredentialEntity, 'signCount' | 'backupEligible' | 'lastSignInAt' | 'browserKeys' | 'userHandle'>,
   ): CredentialEntity {
     const signCount = Math.max(credential.signCount, received);
     const isSame = signCount === credential.signCount && lastSignInAt === credential.lastSignInAt;
-    const isVersion = grown || browserKeys !== credential.browserKeys;
+    const isLearned = backupEligible !== credential.backupEligible || userHandle !== credential.userHandle;
+    const isVersion = isLearned || browserKeys !== credential.browserKeys;
     if (!isVersion && isSame && !this.bindings.isOld(credential)) return credential;
-    const used = Object.assign(new CredentialEntity(), credential, { signCount, lastSignInAt, browserKeys });
-    if (grown) used.backupEligible = true;
+    const used = Object.assign(new CredentialEntity(), credential, {
+      signCount,
+      backupEligible,
+      lastSignInAt,
+      browserKeys,
+      userHandle,
+    });
     if (isVersion) used.version += 1;
     return this.bindings.seal(used);
   }
@@ -225,6 +239,7 @@ export class AcceptAuthentication {
     ceremony: AuthenticationCeremony,
     { rpId, id }: CredentialEntity,
     { signCount, backupEligible }: VerifiedAuthentication,
+    { userHandle }: AssertionOutcome,
   ): Promise<CredentialEntity> {
     const current = await this.credentials.findOneBy({ rpId, id });
     refuseUnless(current !== null, 'credential-unknown', 'the passkey was erased while the answer was verified');
@@ -235,11 +250,13 @@ export class AcceptAuthentication {
       'sign-count-regressed',
       `the signature counter is ${String(signCount)}; it was ${String(current.signCount)} before, and must grow`,
     );
+    const mayGrow = ceremony.policy.backupEligibilityChange === 'accept-growth';
     refuseUnless(
-      !current.backupEligible || backupEligible,
+      [null, backupEligible].includes(current.backupEligible) || (backupEligible && mayGrow),
       'backup-eligibility-changed',
-      'the passkey became backup eligible while the answer was verified, and the answer says that it is not',
+      'while the answer was verified, another one told whether the passkey is backup eligible, and this one says otherwise',
     );
+    if (ceremony.user) demandHeldHandle(current, ceremony.user, userHandle);
     return current;
   }
 }

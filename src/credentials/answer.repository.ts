@@ -18,10 +18,16 @@ import {
   WITH_SIGNALS,
   WITHOUT_SIGNALS,
 } from '../signals/outbox.repository.js';
-import type { CredentialEntity } from './credential.entity.js';
+import {
+  CREDENTIAL_LIST,
+  CREDENTIAL_RECORD,
+  listCredentialColumns,
+  toCredentialRecord,
+  type CredentialEntity,
+} from './credential.entity.js';
 import { REFUSE, REFUSE_SUSPECT, type RefuseInput, spendSql } from './refused-answer.repository.js';
 import { isTakenMeanwhile, isWithoutPeriod } from './answer-failures.js';
-import { CREDENTIAL_COLUMNS, LOAD, type LoadedAnswer, type LoadInput } from './loaded-answer.repository.js';
+import { LOAD, type LoadedAnswer, type LoadInput } from './loaded-answer.repository.js';
 
 /*
  * The outcomes of an answer to a challenge. LOAD (loaded-answer.repository.ts) reads what the answer is checked against.
@@ -44,7 +50,9 @@ export interface AcceptAuthenticationInput {
   readonly lastSignInAt: Date | null;
   /** What the row remembers of browser-bound keys; undefined: what it does already. */
   readonly browserKeys?: string | undefined;
-  /** The seal of the row with the new sign count, backup eligibility, time of the last sign-in, browser-bound keys and version. */
+  /** See CredentialEntity. */
+  readonly userHandle: Buffer | null;
+  /** The seal of the row with the new sign count, backup eligibility, time of the last sign-in, browser-bound keys, user handle and version. */
   readonly bindingMac: Buffer;
   readonly now: Date;
   /** True if a sign count that does not grow is only flagged (signCountRegression). */
@@ -81,7 +89,7 @@ const createAcceptAuthentication = (
   createRowsStatement<AcceptAuthenticationInput, AcceptedAuthentication>({
     name,
     text: `WITH verified AS MATERIALIZED (
-       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, signed_in timestamptz, new_keys text, flag boolean, ${AUDIT_COLUMNS}${signals.columns}`, 'audit_event')} AS given
+       SELECT * FROM ${rowsWithLineSql(`challenge_id uuid, rp_id text, id uuid, mac bytea, read_version integer, read_count bigint, received bigint, backed_up boolean, eligible boolean, new_version integer, new_mac bytea, now timestamptz, signed_in timestamptz, new_keys text, held_handle bytea, flag boolean, ${AUDIT_COLUMNS}${signals.columns}`, 'audit_event')} AS given
        ORDER BY rp_id, id),
      locked AS MATERIALIZED (
        SELECT verified.* FROM verified,
@@ -90,7 +98,7 @@ const createAcceptAuthentication = (
      spent AS (${spendSql('locked')}),
      accepted AS (
        UPDATE credential c
-       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, version = new_version, binding_mac = new_mac, last_used_at = now, last_sign_in_at = signed_in, browser_keys = coalesce(new_keys, c.browser_keys)
+       SET sign_count = greatest(c.sign_count, received), backed_up = v.backed_up, backup_eligible = eligible, version = new_version, binding_mac = new_mac, last_used_at = now, last_sign_in_at = signed_in, browser_keys = coalesce(new_keys, c.browser_keys), user_handle = held_handle
        FROM locked v JOIN spent ON spent.id = v.challenge_id
        WHERE c.id = ANY (ARRAY(SELECT id FROM locked)) AND c.id = v.id AND c.rp_id || '' = v.rp_id AND ${UNCHANGED}
        RETURNING ordinality, c.sign_count),
@@ -112,6 +120,7 @@ const createAcceptAuthentication = (
       new_mac: toByteaText(row.bindingMac),
       signed_in: row.lastSignInAt,
       new_keys: row.browserKeys,
+      held_handle: row.userHandle && toByteaText(row.userHandle),
       ...toAuditRecord(event),
       ...signals.record(row.signal),
     }),
@@ -149,34 +158,6 @@ export interface AcceptedRegistration {
   readonly held: number;
 }
 
-const CREDENTIAL_TYPES: Readonly<Partial<Record<keyof CredentialEntity, string>>> = {
-  id: 'uuid',
-  credentialId: 'bytea',
-  publicKey: 'bytea',
-  algorithm: 'integer',
-  aaguid: 'uuid',
-  statusChangedAt: 'timestamptz',
-  transports: 'text[]',
-  discoverable: 'boolean',
-  backupEligible: 'boolean',
-  backedUp: 'boolean',
-  userVerified: 'boolean',
-  signCount: 'bigint',
-  createdAt: 'timestamptz',
-  lastUsedAt: 'timestamptz',
-  lastSignInAt: 'timestamptz',
-  version: 'integer',
-  bindingMac: 'bytea',
-};
-const CREDENTIAL_ENTRIES = Object.entries(CREDENTIAL_COLUMNS) as [keyof CredentialEntity, string][];
-const CREDENTIAL_RECORD = CREDENTIAL_ENTRIES.map(
-  ([member, column]) => `${column} ${CREDENTIAL_TYPES[member] ?? 'text'}`,
-).join(', ');
-const CREDENTIAL_LIST = Object.values(CREDENTIAL_COLUMNS).join(', ');
-const CHECKED_LIST = Object.values(CREDENTIAL_COLUMNS)
-  .map((column) => `checked.${column}`)
-  .join(', ');
-
 /** SQL: the stored passkeys, as changes that receivers of Shared Signals hear of. Only a stream makes it cost something. */
 const CREATED = `(SELECT 'create' AS signal_kind, rp_id AS signal_rp_id, user_id AS signal_user_id, name AS signal_name,
               attachment AS signal_attachment, aaguid AS signal_aaguid, 'user' AS signal_initiator,
@@ -207,29 +188,23 @@ export const ACCEPT_REGISTRATION = createRowsStatement<AcceptRegistrationInput, 
      spent AS (${spendSql('checked WHERE held < most AND current AND NOT taken')}),
      stored AS (
        INSERT INTO credential (${CREDENTIAL_LIST})
-       SELECT ${CHECKED_LIST} FROM checked JOIN spent ON spent.id = challenge_id
+       SELECT ${listCredentialColumns('checked')} FROM checked JOIN spent ON spent.id = challenge_id
        ORDER BY credential_id
        RETURNING id),
      ${insertEachEventPartsSql('(SELECT checked.* FROM checked JOIN stored USING (id)) AS event')},
      signalled AS (${insertSignalsSql(CREATED)})
    SELECT ordinality::integer AS n, stored.id IS NOT NULL AS stored, current, taken, held
    FROM checked LEFT JOIN stored ON stored.id = checked.id`,
-  record: ({ challengeId, credential, handle, revocations, version, most, event, txn }) => {
-    const record: Record<string, unknown> = {
-      challenge_id: challengeId,
-      told_handle: toByteaText(handle),
-      told_revocations: revocations,
-      party_version: version,
-      most,
-      txn,
-      ...toAuditRecord(event),
-    };
-    for (const [member, column] of CREDENTIAL_ENTRIES) {
-      const value = credential[member];
-      record[column] = Buffer.isBuffer(value) ? toByteaText(value) : value;
-    }
-    return record;
-  },
+  record: ({ challengeId, credential, handle, revocations, version, most, event, txn }) => ({
+    challenge_id: challengeId,
+    told_handle: toByteaText(handle),
+    told_revocations: revocations,
+    party_version: version,
+    most,
+    txn,
+    ...toAuditRecord(event),
+    ...toCredentialRecord(credential),
+  }),
   line: ({ event }) => extractEvent(event),
 });
 

@@ -4,8 +4,7 @@ import { makeCredentialRow } from '../../test/support/credential-rows.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { makeSealKeys, makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
 import { CredentialBindings } from './credential-bindings.js';
-import type { CredentialEntity } from './credential.entity.js';
-import { CREDENTIAL_COLUMNS } from './loaded-answer.repository.js';
+import { CREDENTIAL_COLUMNS, type CredentialEntity } from './credential.entity.js';
 
 const makeBindings = (seals = makeSeals()): CredentialBindings =>
   new CredentialBindings(seals, new FakeAudit().refusals);
@@ -40,6 +39,7 @@ const CHANGED: Record<keyof CredentialEntity, unknown> = {
   lastUsedAt: new Date(0),
   lastSignInAt: new Date(0),
   browserKeys: '[]',
+  userHandle: randomBytes(16),
   version: 2,
   bindingMac: randomBytes(20),
 };

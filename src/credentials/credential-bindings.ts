@@ -79,8 +79,16 @@ export function describeRow(row: Omit<CredentialEntity, 'bindingMac'>): SealedRo
   const trust = [row.backupEligible, row.attestationFormat, row.attestationTrust];
   return {
     kind: 'credential',
-    // Most passkeys have no such keys, and the seals of the version before hold for them.
-    parts: [...identity, ...state, ...origin, ...trust, ...listSignIn(row), ...listBrowserKeys(row)],
+    // Most passkeys have none of the last three, and the seals of the version before hold for them.
+    parts: [
+      ...identity,
+      ...state,
+      ...origin,
+      ...trust,
+      ...listSignIn(row),
+      ...listBrowserKeys(row),
+      ...listUserHandle(row),
+    ],
     former: ({ credential }) => computeFormerSeal(credential, row),
   };
 }
@@ -92,6 +100,10 @@ function listSignIn({ lastSignInAt }: Pick<CredentialEntity, 'lastSignInAt'>): D
 /** A list of its own, which no time of a sign-in reads like. */
 function listBrowserKeys({ browserKeys }: Pick<CredentialEntity, 'browserKeys'>): unknown[] {
   return browserKeys === null ? [] : [['browser_keys', browserKeys]];
+}
+
+function listUserHandle({ userHandle }: Pick<CredentialEntity, 'userHandle'>): unknown[] {
+  return userHandle === null ? [] : [['user_handle', userHandle.toString('base64')]];
 }
 
 /** The version before sealed these members alone, with HMAC-SHA-256. It knew no last sign-in. */

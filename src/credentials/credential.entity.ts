@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { toByteaText } from '../database/rows-statement.js';
 import type { AttestationTrust } from '../webauthn/refusal.js';
 
 export type CredentialStatus = 'active' | 'suspended' | 'revoked';
@@ -65,8 +66,9 @@ export class CredentialEntity {
   @Column('boolean', { nullable: true })
   discoverable: boolean | null;
 
-  @Column('boolean', { name: 'backup_eligible' })
-  backupEligible: boolean;
+  /** null: an import did not know. The next authentication tells. */
+  @Column('boolean', { name: 'backup_eligible', nullable: true })
+  backupEligible: boolean | null;
 
   @Column('boolean', { name: 'backed_up' })
   backedUp: boolean;
@@ -94,6 +96,13 @@ export class CredentialEntity {
   @Column({ type: 'timestamptz', name: 'last_used_at', precision: 3, nullable: true })
   lastUsedAt: Date | null;
 
+  /**
+   * The user handle that the authenticator holds, if it is not that of the user (src/challenges/held-handle.ts). Empty: an import did not know,
+   * and the next authentication tells. null: it is that of the user.
+   */
+  @Column('bytea', { name: 'user_handle', nullable: true })
+  userHandle: Buffer | null;
+
   /** The browser-bound keys that were seen with it (browser-keys.ts); null: none was. */
   @Column('text', { name: 'browser_keys', nullable: true })
   browserKeys: string | null;
@@ -115,4 +124,82 @@ export class CredentialEntity {
   /** The seal of the members that only this service changes (credential-bindings.ts). */
   @Column('bytea', { name: 'binding_mac' })
   bindingMac: Buffer;
+}
+
+/** The columns of a credential by the members of the entity. LOAD returns them with the prefix `c_`. */
+export const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>> = {
+  rpId: 'rp_id',
+  id: 'id',
+  userId: 'user_id',
+  credentialId: 'credential_id',
+  publicKey: 'public_key',
+  algorithm: 'algorithm',
+  aaguid: 'aaguid',
+  name: 'name',
+  status: 'status',
+  statusReason: 'status_reason',
+  statusChangedAt: 'status_changed_at',
+  attachment: 'attachment',
+  transports: 'transports',
+  discoverable: 'discoverable',
+  backupEligible: 'backup_eligible',
+  backedUp: 'backed_up',
+  userVerified: 'user_verified',
+  attestationFormat: 'attestation_format',
+  attestationTrust: 'attestation_trust',
+  signCount: 'sign_count',
+  createdAt: 'created_at',
+  createdBy: 'created_by',
+  lastUsedAt: 'last_used_at',
+  lastSignInAt: 'last_sign_in_at',
+  browserKeys: 'browser_keys',
+  userHandle: 'user_handle',
+  version: 'version',
+  bindingMac: 'binding_mac',
+};
+
+const CREDENTIAL_TYPES: Readonly<Partial<Record<keyof CredentialEntity, string>>> = {
+  id: 'uuid',
+  credentialId: 'bytea',
+  publicKey: 'bytea',
+  algorithm: 'integer',
+  aaguid: 'uuid',
+  statusChangedAt: 'timestamptz',
+  transports: 'text[]',
+  discoverable: 'boolean',
+  backupEligible: 'boolean',
+  backedUp: 'boolean',
+  userVerified: 'boolean',
+  signCount: 'bigint',
+  createdAt: 'timestamptz',
+  lastUsedAt: 'timestamptz',
+  userHandle: 'bytea',
+  lastSignInAt: 'timestamptz',
+  version: 'integer',
+  bindingMac: 'bytea',
+};
+const CREDENTIAL_ENTRIES = Object.entries(CREDENTIAL_COLUMNS) as [keyof CredentialEntity, string][];
+
+/** SQL: the columns of a credential in a record set. */
+export const CREDENTIAL_RECORD = CREDENTIAL_ENTRIES.map(
+  ([member, column]) => `${column} ${CREDENTIAL_TYPES[member] ?? 'text'}`,
+).join(', ');
+/** SQL: the columns of a credential. */
+export const CREDENTIAL_LIST = Object.values(CREDENTIAL_COLUMNS).join(', ');
+
+/** SQL: the columns of a credential, of one source. */
+export function listCredentialColumns(source: string): string {
+  return Object.values(CREDENTIAL_COLUMNS)
+    .map((column) => `${source}.${column}`)
+    .join(', ');
+}
+
+/** Turns a credential into a record of CREDENTIAL_RECORD, for statements that take many rows at once. */
+export function toCredentialRecord(credential: CredentialEntity): Record<string, unknown> {
+  const record: Record<string, unknown> = {};
+  for (const [member, column] of CREDENTIAL_ENTRIES) {
+    const value = credential[member];
+    record[column] = Buffer.isBuffer(value) ? toByteaText(value) : value;
+  }
+  return record;
 }

@@ -9,7 +9,8 @@ import { type Condition, type ListFilters, type ListPlan, planList } from './lis
 /** The active passkeys of one model that differ in nothing that a policy looks at. */
 export interface EnrolledKind {
   readonly aaguid: string;
-  readonly backup_eligible: boolean;
+  /** null: not known. */
+  readonly backup_eligible: boolean | null;
   readonly attestation_trust: AttestationTrust;
   readonly credentials: number;
 }

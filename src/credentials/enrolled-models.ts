@@ -80,7 +80,7 @@ class EnrolledModels extends EnrolledCredentials {
   ): Reason | undefined {
     try {
       demandAllowedModel(policy.authenticators, aaguid, this.authenticators, this.clock.now());
-      demandBackup(policy.backup, backupEligible);
+      if (backupEligible !== null) demandBackup(policy.backup, backupEligible);
       demandAttestation(policy.admission, { attestationTrust });
       return undefined;
     } catch (error) {

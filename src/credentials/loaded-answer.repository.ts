@@ -1,38 +1,7 @@
 import type { SealedUser } from '../audit/sealed-user.js';
 import type { Challenge } from '../challenges/challenge.js';
 import { createRowsStatement, rowsSql, toByteaText } from '../database/rows-statement.js';
-import type { CredentialEntity } from './credential.entity.js';
-
-/** The columns of a credential by the members of the entity. LOAD returns them with the prefix `c_`. */
-export const CREDENTIAL_COLUMNS: Readonly<Record<keyof CredentialEntity, string>> = {
-  rpId: 'rp_id',
-  id: 'id',
-  userId: 'user_id',
-  credentialId: 'credential_id',
-  publicKey: 'public_key',
-  algorithm: 'algorithm',
-  aaguid: 'aaguid',
-  name: 'name',
-  status: 'status',
-  statusReason: 'status_reason',
-  statusChangedAt: 'status_changed_at',
-  attachment: 'attachment',
-  transports: 'transports',
-  discoverable: 'discoverable',
-  backupEligible: 'backup_eligible',
-  backedUp: 'backed_up',
-  userVerified: 'user_verified',
-  attestationFormat: 'attestation_format',
-  attestationTrust: 'attestation_trust',
-  signCount: 'sign_count',
-  createdAt: 'created_at',
-  createdBy: 'created_by',
-  lastUsedAt: 'last_used_at',
-  lastSignInAt: 'last_sign_in_at',
-  browserKeys: 'browser_keys',
-  version: 'version',
-  bindingMac: 'binding_mac',
-};
+import { CREDENTIAL_COLUMNS, type CredentialEntity } from './credential.entity.js';
 
 /** What an authentication is checked against: the present relying party, the credential that the answer names (prefix `c_`) and the handle of its user. */
 export interface LoadedAnswer {

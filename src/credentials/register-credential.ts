@@ -171,6 +171,7 @@ export class RegisterCredential {
       lastUsedAt: null,
       lastSignInAt: null,
       browserKeys: null,
+      userHandle: null,
       version: 1,
     });
   }

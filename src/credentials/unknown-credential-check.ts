@@ -1,12 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { type FindOptionsWhere, Repository } from 'typeorm';
+import { And, Equal, type FindOptionsWhere, Not, Repository } from 'typeorm';
 import { UserSeals } from '../audit/user-seals.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import type { Challenge } from '../challenges/challenge.js';
 import type { RequestContext } from '../http/request-context.js';
 import { CredentialBindings } from './credential-bindings.js';
 import { CredentialEntity } from './credential.entity.js';
+import { UNKNOWN_HANDLE } from '../challenges/held-handle.js';
 
 /** The ids in an answer, base64url. */
 interface AnswerIds {
@@ -41,6 +42,7 @@ export class UnknownCredentialCheck {
       const user = await this.handles.findOneBy({ rpId, handle });
       if (user && !(await this.users.keepGenuine(context, user))) return false;
       if (user) where.push({ rpId, userId: user.userId });
+      else where.push({ rpId, userHandle: And(Equal(handle), Not(UNKNOWN_HANDLE)) });
     }
     const rows = await this.credentials.find({ where });
     if (rows.some((row) => row.rpId === rpId && row.credentialId.equals(credentialId))) return false;

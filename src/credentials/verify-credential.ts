@@ -28,6 +28,7 @@ import { ADVICE, Refusal, refuseUnless, step } from '../webauthn/refusal.js';
 import { demandAllowedModel, demandAttestation } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
 import type { CredentialEntity } from './credential.entity.js';
+import { demandHeldHandle } from '../challenges/held-handle.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import { SuccessorPasskeys } from './successor-passkeys.js';
 import { UnknownCredentialCheck } from './unknown-credential-check.js';
@@ -104,7 +105,11 @@ export class VerifyCredential {
       };
       const verified = rules.verify(response as AuthenticationResponseJSON, expected, challenge);
       await this.demandSignIn(context, ceremony, credential);
-      const outcome = { ...rules, settle: (current: CredentialEntity) => rules.settle?.(current, verified, policy) };
+      const outcome = {
+        ...rules,
+        userHandle: response.response.userHandle || undefined,
+        settle: (current: CredentialEntity) => rules.settle?.(current, verified, policy),
+      };
       const [shown, migration] = await Promise.all([
         this.acceptance.accept(context, ceremony, credential, verified, outcome),
         this.successors.find(context, party, credential.userId),
@@ -200,11 +205,11 @@ const NAMES: Readonly<Record<Ceremony, string>> = {
  */
 function demandUser(
   { userId: challenged, user }: AuthenticationCeremony,
-  { userId }: CredentialEntity,
+  credential: CredentialEntity,
   userHandle: string | undefined,
 ): void {
   refuseUnless(
-    challenged === undefined || challenged === userId,
+    challenged === undefined || challenged === credential.userId,
     'credential-not-allowed',
     'the challenge was issued for another user than the owner of the passkey',
   );
@@ -219,6 +224,5 @@ function demandUser(
     'user-handle-mismatch',
     'the record of the passkey’s user is missing, or was changed by something other than this service',
   );
-  const matches = userHandle === undefined || userHandle === user.handle.toString('base64url');
-  refuseUnless(matches, 'user-handle-mismatch', 'the user handle is not the one of the passkey’s user');
+  demandHeldHandle(credential, user, userHandle);
 }

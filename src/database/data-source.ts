@@ -25,6 +25,7 @@ import { StatusOfARelyingParty1765250000000 } from './migrations/1765250000000-s
 import { ApprovalsOfOperators1765270000000 } from './migrations/1765270000000-approvals-of-operators.js';
 import { LastSignIn1765285000000 } from './migrations/1765285000000-last-sign-in.js';
 import { BrowserKeys1765290000000 } from './migrations/1765290000000-browser-keys.js';
+import { ImportedPasskeys1765300000000 } from './migrations/1765300000000-imported-passkeys.js';
 import { Signals1765310000000 } from './migrations/1765310000000-signals.js';
 import { RevokedUsers1765320000000 } from './migrations/1765320000000-revoked-users.js';
 import { SuccessorOfARelyingParty1765330000000 } from './migrations/1765330000000-successor-of-a-relying-party.js';
@@ -54,6 +55,7 @@ const MIGRATIONS = [
   ApprovalsOfOperators1765270000000,
   LastSignIn1765285000000,
   BrowserKeys1765290000000,
+  ImportedPasskeys1765300000000,
   Signals1765310000000,
   RevokedUsers1765320000000,
   SuccessorOfARelyingParty1765330000000,

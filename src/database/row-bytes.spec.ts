@@ -21,6 +21,7 @@ const BUDGET = {
   credential_rp_status: 1,
   credential_rp_time: 33,
   credential_status: 1,
+  credential_user_handle: 1,
   credential_user_hash: 44,
   user_handle: 168,
   user_handle_audit_uid: 41,

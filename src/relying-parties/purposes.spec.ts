@@ -49,17 +49,19 @@ describe('a purpose', () => {
   );
 
   it.each([
-    ['any', 'any', [true, true, true]],
-    ['device-bound', 'any', [false, true, true]],
-    ['synced', 'any', [true, false, false]],
-    ['any', 'trusted', [false, false, true]],
-    ['device-bound', 'trusted', [false, false, true]],
-    ['synced', 'trusted', [false, false, false]],
+    ['any', 'any', [true, true, true, true]],
+    ['device-bound', 'any', [false, true, true, true]],
+    ['synced', 'any', [true, false, false, true]],
+    ['any', 'trusted', [false, false, true, false]],
+    ['device-bound', 'trusted', [false, false, true, false]],
+    ['synced', 'trusted', [false, false, false, false]],
   ] as const)('of backup %s and attestation %s admits those passkeys', (backup, attestation, admitted) => {
     const passkeys = [
       { backupEligible: true, trusted: false },
       { backupEligible: false, trusted: false },
       { backupEligible: false, trusted: true },
+      // An import did not know. What its next authentication tells is judged then.
+      { backupEligible: null, trusted: false },
     ];
     expect(passkeys.map((passkey) => isAdmitted({ backup, attestation }, passkey))).toEqual(admitted);
   });

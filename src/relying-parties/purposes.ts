@@ -18,7 +18,8 @@ export interface AppliedPolicy extends RelyingPartyPolicy {
 
 /** A passkey, as far as an admission looks at it. */
 export interface AdmittedKind {
-  readonly backupEligible: boolean;
+  /** null: not known until the next authentication, which is judged by what it tells. */
+  readonly backupEligible: boolean | null;
   /** True if its attestation was trusted at its registration. */
   readonly trusted: boolean;
 }
@@ -74,5 +75,6 @@ export function admitsAll({ backup, attestation }: Admission): boolean {
 }
 
 export function isAdmitted({ backup, attestation }: Admission, { backupEligible, trusted }: AdmittedKind): boolean {
-  return (backup === 'any' || backupEligible === (backup === 'synced')) && (attestation === 'any' || trusted);
+  const fits = backup === 'any' || backupEligible === null || backupEligible === (backup === 'synced');
+  return fits && (attestation === 'any' || trusted);
 }

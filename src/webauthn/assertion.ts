@@ -17,7 +17,8 @@ export interface CredentialRecord {
   readonly credentialId: Buffer;
   /** The COSE_Key's bytes. */
   readonly publicKey: Buffer;
-  readonly backupEligible: boolean;
+  /** null: not known, as the flag BE of its registration was not kept. Then this assertion tells it. */
+  readonly backupEligible: boolean | null;
 }
 
 /** The values that an assertion expects, besides those of its client data. */
@@ -78,7 +79,7 @@ export function verifyAssertion(
   step('§7.2', 19, () => {
     const [now, before] = [data.backupEligible, credential.backupEligible];
     refuseUnless(
-      now === before || (now && allowBackupGrowth),
+      before === null || now === before || (now && allowBackupGrowth),
       'backup-eligibility-changed',
       now
         ? 'the passkey can be backed up now (BE is set), but could not be at registration; the relying party’s policy can ' +

@@ -135,10 +135,11 @@ function accept(
   const unchanged = {
     signCount: 0,
     backedUp: true,
-    backupEligible,
+    backupEligible: backupEligible === true,
     version: credential.version,
     bindingMac,
     lastSignInAt: null,
+    userHandle: null,
     flag: false,
   };
   return { challengeId, credential, now, event, ...unchanged };

@@ -59,6 +59,7 @@ export const makeAcceptInput = (
   flag: false,
   bindingMac: credential.bindingMac,
   lastSignInAt: null,
+  userHandle: null,
   event: makeEventRow(),
   ...changed,
 });

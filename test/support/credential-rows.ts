@@ -32,6 +32,7 @@ export function makeCredentialRow(changed: Partial<CredentialEntity> = {}): Cred
     lastUsedAt: null,
     lastSignInAt: null,
     browserKeys: null,
+    userHandle: null,
     version: 1,
     bindingMac: randomBytes(32),
     ...changed,

@@ -1338,8 +1338,8 @@ export interface components {
             transports: components["schemas"]["Transports"];
             /** @description True for a discoverable credential; `null` if the browser did not report it. */
             discoverable: boolean | null;
-            /** @description True if the passkey can be backed up (a multi-device credential). */
-            backupEligible: boolean;
+            /** @description True if the passkey can be backed up (a multi-device credential); `null` if it was imported and the next authentication has to tell. */
+            backupEligible: boolean | null;
             /** @description True if the passkey was backed up at its last use. */
             backedUp: boolean;
             /** @description True if the authenticator verified the user at registration or at any later use. */

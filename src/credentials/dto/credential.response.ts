@@ -15,7 +15,8 @@ export class CredentialResponse {
   attachment: string | null;
   transports: string[];
   discoverable: boolean | null;
-  backupEligible: boolean;
+  /** null: not known until the next authentication. */
+  backupEligible: boolean | null;
   backedUp: boolean;
   userVerified: boolean;
   attestation: { format: string; trust: string };
@@ -36,6 +37,7 @@ export class CredentialResponse {
       attestationTrust,
       lastSignInAt,
       browserKeys,
+      userHandle,
       ...shown
     } = credential;
     return {
@@ -59,7 +61,7 @@ export interface VerifiedResponse {
   userId: string;
   purpose: string | null;
   userVerified: boolean;
-  credential: CredentialResponse;
+  credential: CredentialResponse & { readonly backupEligible: boolean };
   /**
    * Observations that do not refuse the user but deserve attention: `sign-count-regressed`,
    * `backup-eligibility-changed`, `browser-key-new`, `browser-key-absent`.

@@ -13,14 +13,12 @@ import {
 } from 'class-validator';
 import { MAX_CREDENTIAL_ID_BYTES } from '../../challenges/descriptors.js';
 import { type BrowserKey, type BrowserKeyState, MAX_BROWSER_KEYS } from '../../credentials/browser-keys.js';
+import { MAX_USER_HANDLE_BYTES } from '../../challenges/held-handle.js';
 import type { CredentialStatus } from '../../credentials/credential.entity.js';
 import { Nested, NestedEach } from '../../http/request-class.js';
 import { HasForm, IsRpId, IsText, isTimestamp, UUID } from '../../http/validators.js';
 import type { PublicKeyForm } from '../../webauthn/key-forms.js';
 import type { AttestationTrust } from '../../webauthn/refusal.js';
-
-/** WebAuthn L3 §4, User Handle. */
-export const MAX_USER_HANDLE_BYTES = 64;
 
 const UUIDV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/;
