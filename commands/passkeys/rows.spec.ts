@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { DumpError, MAX_ROW_BYTES, type Row, type RowFault } from './row.js';
 import { readRows } from './rows.js';
 
@@ -14,8 +15,12 @@ async function read(text: string | Buffer, bytes = 7): Promise<string[]> {
     'fault' in row
       ? `${String(row.line)}! ${row.fault}`
       : `${String(row.line)}: ${[...row.cells].map(([name, { values }]) => `${name}=${values.map((value) => (typeof value === 'string' ? value : JSON.stringify(value))).join('|')}`).join(' ')}`;
-  const rows: string[] = [];
-  for await (const row of readRows(chunksOf(text, bytes), () => undefined)) rows.push(show(row));
+  return (await collect(text, bytes)).map(show);
+}
+
+async function collect(text: string | Buffer, bytes: number): Promise<(Row | RowFault)[]> {
+  const rows: (Row | RowFault)[] = [];
+  for await (const row of readRows(chunksOf(text, bytes), () => undefined)) rows.push(row);
   return rows;
 }
 
@@ -54,6 +59,42 @@ describe('a dump in CSV', () => {
     ],
   ])('%s costs one line, which is named', async (_, text, rows) => {
     for (const bytes of [1, 3, 10_000]) expect(await read(text, bytes)).toEqual(rows);
+  });
+
+  /** Some lines of three values each, as psql writes them. */
+  const quote = (value: string): string => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const VALUES = fc.tuple(
+    fc.string({ unit: fc.constantFrom('a', 'é', '"', ',', '\n', '\r\n', ' ') }),
+    fc.nat(),
+    fc.boolean(),
+  );
+  const write = (rows: readonly (readonly unknown[])[]): string[] =>
+    rows.map((values, index) => [String(index), ...values.map(String)].map(quote).join(','));
+
+  it('gives back whatever was written, in chunks of any length', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(VALUES), fc.integer({ min: 1, max: 50 }), async (rows, bytes) => {
+        const read = await collect(`n,a,b,c\n${write(rows).join('\n')}\n`, bytes);
+        expect(
+          read.map((row) => ('fault' in row ? row : [...row.cells.values()].map(({ values }) => values[0]))),
+        ).toEqual(rows.map((values, index) => [String(index), ...values.map(String)]));
+      }),
+    );
+  });
+
+  it('loses no other row to a quote too many, wherever it stands', async () => {
+    const line = VALUES.map(([text, ...others]) => [text.replace(/[\r\n]/g, ''), ...others]);
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { minLength: 1 }), fc.nat(), fc.nat(), async (rows, which, where) => {
+        const lines = write(rows);
+        const damaged = which % lines.length;
+        const at = where % (lines[damaged]!.length + 1);
+        lines[damaged] = `${lines[damaged]!.slice(0, at)}"${lines[damaged]!.slice(at)}`;
+        const read = await collect(`n,a,b,c\n${lines.join('\n')}\n`, 64);
+        expect(read.filter((row) => 'fault' in row)).toMatchObject([{ line: damaged + 2 }]);
+        expect(read).toHaveLength(rows.length);
+      }),
+    );
   });
 
   it('names a line that is too long, in and out of quotes, and goes on', async () => {
