@@ -21,6 +21,7 @@ import type { TrustMaterial } from './identity/trust-material.js';
 import { KeyRotationModule } from './key-rotation/key-rotation.module.js';
 import { OpenApiController } from './openapi/openapi.controller.js';
 import { PaymentsModule } from './payments/payments.module.js';
+import { PortabilityModule } from './portability/portability.module.js';
 import { ReceiptsModule } from './receipts/receipts.module.js';
 import { ReconciliationModule } from './reconciliation/reconciliation.module.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
@@ -55,6 +56,7 @@ export interface WatchedSettings {
     CredentialsModule,
     ConfirmationsModule,
     PaymentsModule,
+    PortabilityModule,
     EnrolledModelsModule,
     KeyRotationModule,
     ReceiptsModule,

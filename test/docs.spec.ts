@@ -10,6 +10,8 @@ const PAGES = [
   'docs/deployment.md',
   'docs/runbook.md',
   'docs/payments.md',
+  'docs/portability.md',
+  'docs/portability-readers.md',
   'docs/problems.md',
   'docs/glossary.md',
   'docs/performance.md',

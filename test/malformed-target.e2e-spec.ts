@@ -16,7 +16,7 @@ services:
     permissions:
       [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage]
   - id: ${toSpiffeId('operator')}
-    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, approvals:decide]
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, approvals:decide]
   - id: ${toSpiffeId('auditor')}
     permissions: [audit:read, audit:export]
 approvals:
@@ -72,6 +72,8 @@ describe('malformed query parameters', () => {
     ['auth-service', '/v1/credentials?cursor=nonsense', '/cursor'],
     ['auth-service', `/v1/credentials?cursor=${'A'.repeat(2_000)}`, '/cursor'],
     ['auth-service', '/v1/credentials?cursor=%00', '/cursor'],
+    ['operator', '/v1/credentials/export', '/rpId'],
+    ['operator', '/v1/credentials/export?rpId=a.example&rpId=b.example', '/rpId'],
     ['auth-service', '/v1/users/ada/signals', '/rpId'],
     ['auth-service', '/v1/users/ada/signals?rpId=login.example.com&rpId=other.example.com', '/rpId'],
     ['operator', '/v1/approvals?status=done', '/status'],

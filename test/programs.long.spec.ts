@@ -15,6 +15,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['inventory', ['json']],
   ['migration:run', ['grants', 'sequencer', 'show', 'revert']],
   ['migration:distribute', []],
+  ['passkeys:verify-export', ['key']],
   ['passkeys:read', ['from', 'rp-id', 'out']],
   ['payment:replay', ['proof', 'key', 'json']],
   ['reconcile', ['export', 'key', 'json']],

@@ -25,7 +25,7 @@ services:
   - id: ${toSpiffeId(LIMITED)}
     permissions:
       [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read,
-       passkeys:manage, passkeys:erase, relying-parties:read, relying-parties:write, audit:read, audit:export, approvals:decide]
+       passkeys:manage, passkeys:erase, passkeys:export, relying-parties:read, relying-parties:write, audit:read, audit:export, approvals:decide]
     relyingParties: [mine.example.com]
 approvals:
   permissions: [relying-parties:write]
@@ -147,6 +147,7 @@ const ROUTES: Row[] = [
   ['GET /v1/credentials/{id}/browser-keys', UNKNOWN, ({ credential }) => credential, nothing],
   ['POST /v1/credentials/{id}/browser-keys/{thumbprint}/trust', UNKNOWN, toBrowserKey, () => because],
   ['POST /v1/credentials/{id}/browser-keys/{thumbprint}/revoke', UNKNOWN, toBrowserKey, () => because],
+  ['GET /v1/credentials/export', RP_DENIED, ({ rpId }) => `?rpId=${rpId}`, nothing],
   ['GET /v1/users/{userId}/signals', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],
   ['POST /v1/users/{userId}/revoke', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, () => because],
   ['DELETE /v1/users/{userId}', RP_DENIED, ({ rpId }) => `ada?rpId=${rpId}`, nothing],

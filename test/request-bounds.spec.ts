@@ -13,6 +13,7 @@ import { CredentialsController } from '../src/credentials/credentials.controller
 import { UsersController } from '../src/credentials/users.controller.js';
 import { BrowserKeysController } from '../src/payments/browser-keys.controller.js';
 import { PaymentsController } from '../src/payments/payments.controller.js';
+import { ExportController } from '../src/portability/export.controller.js';
 import { ReceiptsController } from '../src/receipts/receipts.controller.js';
 import { DiscoveryController } from '../src/signals/discovery.controller.js';
 import { RelyingPartiesController } from '../src/relying-parties/relying-parties.controller.js';
@@ -39,6 +40,7 @@ const CONTROLLERS = [
   RelyingPartiesController,
   ApprovalsController,
   BrowserKeysController,
+  ExportController,
   ConfirmationsController,
   PaymentsController,
   ReceiptsController,

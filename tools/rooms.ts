@@ -175,7 +175,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/portability',
         holds: 'Moves passkeys in and out, as lines of JSON.',
         page: 'src/portability/credential-line.ts',
-        neighbours: ['src/authenticators', 'src/challenges', 'src/credentials', 'src/relying-parties'],
+        neighbours: ['src/audit-log', 'src/authenticators', 'src/challenges', 'src/credentials', 'src/relying-parties'],
       },
       {
         path: 'src/confirmations',

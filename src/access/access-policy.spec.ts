@@ -92,6 +92,7 @@ describe('an access policy', () => {
         ],
         'spiffe://passkey-manager.local/operator': [
           'passkeys:erase',
+          'passkeys:export',
           'passkeys:read',
           'relying-parties:read',
           'relying-parties:write',

@@ -9,6 +9,7 @@ export const PERMISSIONS = [
   'passkeys:read',
   'passkeys:manage',
   'passkeys:erase',
+  'passkeys:export',
   'relying-parties:read',
   'relying-parties:write',
   'audit:read',

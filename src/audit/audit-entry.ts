@@ -58,6 +58,7 @@ export const AUDIT_EVENTS = {
   'attestation-roots.reload': [6, 6003, 3, 'Update'],
   'receipt-keys.reload': [6, 6003, 3, 'Update'],
   'signal-keys.reload': [6, 6003, 3, 'Update'],
+  'credential.export': [6, 6003, 2, 'Read'],
   'risk.signal': [2, 2004, 1, 'Create'],
   'audit.export': [6, 6003, 2, 'Read'],
   'audit.archive': [6, 6003, 4, 'Delete'],

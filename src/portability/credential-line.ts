@@ -2,6 +2,9 @@
  * Moves passkeys in and out, as lines of JSON (NDJSON).
  *
  *  - credential-line.ts is the line: how it is read. dto/credential-line.dto.ts says what it may hold.
+ *  - export.controller.ts exports the passkeys of a relying party. export-credentials.ts verifies the seals and records what happens,
+ *    export-pages.repository.ts reads, export-line.ts writes a line, and export-frame.ts has the first line and the last one, which
+ *    is signed. export-verifier.ts verifies an export, also without the service.
  */
 import { validateSync } from 'class-validator';
 import { selectTransports } from '../challenges/descriptors.js';

@@ -77,6 +77,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     call: (client, options) => client.listCredentials({ rpId: 'login.example.com', limit: 7 }, options),
     repeatedAfter: ALWAYS,
   },
+  exportCredentials: {
+    call: (client, options) => client.exportCredentials('login.example.com', options),
+    repeatedAfter: ALWAYS,
+  },
   getCredential: { call: (client, options) => client.getCredential(ID, options), repeatedAfter: ALWAYS },
   renameCredential: {
     call: (client, options) => client.renameCredential(ID, 'Blue key', options),

@@ -13,7 +13,7 @@ services:
   - id: ${toSpiffeId('auth-service')}
     permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage]
   - id: ${toSpiffeId('operator')}
-    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase]
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export]
   - id: ${toSpiffeId('second')}
     permissions: [approvals:decide]
   - id: ${toSpiffeId('auditor')}
@@ -163,6 +163,7 @@ function listRequests(
     of('auth-service', 'POST /v1/credentials/{id}/browser-keys/{thumbprint}/revoke', { id: payer, thumbprint }, reason),
     of('auth-service', 'GET /v1/users/{userId}/signals', ada),
     of('auth-service', 'POST /v1/users/{userId}/revoke', ada, reason),
+    of('operator', 'GET /v1/credentials/export', { query: '?rpId=login.example.com' }),
     of('operator', 'DELETE /v1/users/{userId}', ada),
     of('operator', 'GET /v1/relying-parties'),
     of('operator', 'GET /v1/relying-parties/{rpId}', party),

@@ -91,6 +91,14 @@ export class PasskeyManager {
     return this.#call({ method: 'GET', path: '/v1/credentials', query }, options);
   }
 
+  /**
+   * Returns NDJSON, a passkey a line. It is whole only if its last line is the signed end; `npm run passkeys:verify-export` of the
+   * service verifies it.
+   */
+  exportCredentials(rpId: string, options?: CallOptions): Promise<Readable> {
+    return this.#call({ method: 'GET', path: '/v1/credentials/export', query: { rpId }, format: 'stream' }, options);
+  }
+
   getCredential(id: string, options?: CallOptions): Promise<Schemas['Credential']> {
     return this.#call({ method: 'GET', path: path`/v1/credentials/${id}` }, options);
   }

@@ -168,6 +168,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/credentials/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export all passkeys of a relying party
+         * @description Streams every passkey of the relying party, revoked ones too, one per line and in the order of their ids. An import of
+         *     the stream into another deployment gives the same passkeys.
+         *
+         *     - The first line is `{ "kind": "header", "format", "version", "rpId", "deployment", "exportedAt", "exportId" }`.
+         *     - A line without `kind` is a passkey, with its user's id and user handle, its public key and all that is known of it.
+         *     - `{ "kind": "left-out", "id" }` stands for a record that failed its integrity check.
+         *     - The last line is `{ "kind": "end", "count", "leftOut", "digest", "signature" }`. The digest is SHA-256 of the bytes of
+         *       all lines before, in base64url. The signature is a C2SP signed note by the keys of `GET /v1/audit/key`; its
+         *       lines are the origin, the count and the digest in base64.
+         *
+         *     A passkey that changes while the export runs is exported as it was before or after. One that is registered meanwhile may
+         *     be missing. To export one state, disable the relying party first. An answer without the last line is
+         *     not whole. Verify it with `npm run passkeys:verify-export`.
+         */
+        get: operations["exportCredentials"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/credentials/verify": {
         parameters: {
             query?: never;
@@ -2833,6 +2865,35 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    exportCredentials: {
+        parameters: {
+            query: {
+                rpId: components["schemas"]["RpId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The passkeys, as NDJSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["RelyingPartyUnknown"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
