@@ -34,6 +34,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['failover', []],
   ['fuzz', ['section']],
   ['large-log', []],
+  ['lost-nodes', ['rounds', 'binaries']],
   ['names', []],
   ['races', ['answers', 'at-once']],
   ['rotations', ['rotations', 'connections']],

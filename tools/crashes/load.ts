@@ -5,7 +5,7 @@ import type { Answer } from '../../test/support/client.js';
 import type { ServiceProcess } from '../../test/support/service-process.js';
 import type { Change, Ledger, Life } from './ledger.js';
 
-/** A crash came between a request and its answer, or the service answered 503. */
+/** A crash came between a request and its answer, or the service answered 503 with Retry-After. */
 class Unanswered extends Error {
   override readonly name = 'Unanswered';
 }
@@ -110,6 +110,7 @@ async function answered<Body>(ledger: Ledger, status: number, request: Promise<A
     throw new Unanswered();
   });
   if (answer.status === status) return answer.body;
-  if (answer.status !== 503) ledger.faults.push(`${String(answer.status)}: ${JSON.stringify(answer.body)}`);
+  const isDue = answer.status === 503 && answer.headers['retry-after'] !== undefined;
+  if (!isDue) ledger.faults.push(`${String(answer.status)}: ${JSON.stringify(answer.body)}`);
   throw new Unanswered();
 }

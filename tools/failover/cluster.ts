@@ -1,20 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chownSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { findFreePort } from '../../dev/embedded-postgres/postmaster.js';
-import {
-  chooseServerAccount,
-  createEnvironment,
-  type ServerAccount,
-} from '../../dev/embedded-postgres/server-account.js';
 import { configureNode, configureProxy, type NodePorts } from './configuration.js';
+import { end, patiently, Servers } from './servers.js';
 
 const NODES = 3;
-const PATIENCE_MS = 120_000;
-const POLL_MS = 20;
 /** The number of lines of each log that tell why a cluster failed. */
 const LINES = 30;
 
@@ -38,21 +30,18 @@ export class Cluster {
   readonly nodes: readonly Node[];
   /** The port of the proxy. */
   readonly port: number;
-  private readonly home: string;
+  private readonly servers: Servers;
   private readonly binaries: string;
-  private readonly account: ServerAccount;
   private readonly etcd: { readonly client: number; readonly peer: number };
   private readonly children: ChildProcess[] = [];
 
   private constructor(
-    home: string,
+    servers: Servers,
     binaries: string,
-    account: ServerAccount,
     ports: { readonly proxy: number; readonly etcd: Cluster['etcd']; readonly nodes: readonly NodePorts[] },
   ) {
-    this.home = home;
+    this.servers = servers;
     this.binaries = binaries;
-    this.account = account;
     this.port = ports.proxy;
     this.etcd = ports.etcd;
     this.nodes = ports.nodes.map((node, index) => ({ ...node, name: `node${String(index + 1)}`, patroni: undefined }));
@@ -60,12 +49,12 @@ export class Cluster {
 
   /** @param binaries the directory of PostgreSQL's programs */
   static async start(home: string, binaries: string): Promise<Cluster> {
-    const account = await chooseServerAccount(join(binaries, 'no data yet'));
+    const servers = await Servers.open(home);
     const nodes: NodePorts[] = [];
     for (let node = 0; node < NODES; node += 1)
       nodes.push({ postgres: await findFreePort(), rest: await findFreePort() });
     const etcd = { client: await findFreePort(), peer: await findFreePort() };
-    const cluster = new Cluster(home, binaries, account, { proxy: await findFreePort(), etcd, nodes });
+    const cluster = new Cluster(servers, binaries, { proxy: await findFreePort(), etcd, nodes });
     try {
       await cluster.begin();
     } catch (error) {
@@ -106,7 +95,7 @@ export class Cluster {
 
   /** Kills the server alone. */
   killServer({ name }: Node): void {
-    const file = join(this.home, name, 'data/postmaster.pid');
+    const file = join(this.servers.home, name, 'data/postmaster.pid');
     process.kill(Number.parseInt(readFileSync(file, 'utf8'), 10), 'SIGKILL');
   }
 
@@ -134,13 +123,13 @@ export class Cluster {
     await Promise.all(patronis.map((child) => end(child, 'SIGTERM')));
     await Promise.all(this.children.map((child) => end(child, 'SIGTERM')));
     for (const node of this.nodes)
-      if (existsSync(join(this.home, node.name, 'data/postmaster.pid'))) this.killServer(node);
+      if (existsSync(join(this.servers.home, node.name, 'data/postmaster.pid'))) this.killServer(node);
   }
 
   /** The last lines of the logs of Patroni and PostgreSQL. */
   get lastWords(): string {
     const read = ({ name }: Node): string =>
-      readFileSync(join(this.home, `${name}.log`), 'utf8')
+      readFileSync(join(this.servers.home, `${name}.log`), 'utf8')
         .split('\n')
         .slice(-LINES)
         .join('\n');
@@ -149,9 +138,9 @@ export class Cluster {
 
   private async begin(): Promise<void> {
     const [client, peer] = [this.etcd.client, this.etcd.peer].map((port) => `http://127.0.0.1:${String(port)}`);
-    const etcdHome = this.own('etcd');
+    const etcdHome = this.servers.own('etcd');
     this.children.push(
-      this.spawn('etcd', 'etcd', [
+      this.servers.spawn('etcd', 'etcd', [
         ...['--name', 'etcd', '--data-dir', etcdHome, '--initial-cluster', `etcd=${peer!}`],
         ...['--listen-client-urls', client!, '--advertise-client-urls', client!],
         ...['--listen-peer-urls', peer!, '--initial-advertise-peer-urls', peer!],
@@ -162,37 +151,17 @@ export class Cluster {
     first!.patroni = this.startNode(first!);
     await patiently('the first node does not serve', () => isOk(`http://127.0.0.1:${String(first!.rest)}/primary`));
     for (const node of others) node.patroni = this.startNode(node);
-    const proxy = join(this.home, 'haproxy.cfg');
+    const proxy = join(this.servers.home, 'haproxy.cfg');
     writeFileSync(proxy, configureProxy(this.port, this.nodes));
-    this.children.push(this.spawn('haproxy', 'haproxy', ['-f', proxy]));
+    this.children.push(this.servers.spawn('haproxy', 'haproxy', ['-f', proxy]));
     await this.untilWhole();
   }
 
   private startNode(node: Node): ChildProcess {
-    const home = this.own(node.name);
+    const home = this.servers.own(node.name);
     const file = join(home, 'patroni.yml');
     writeFileSync(file, configureNode(node, { home, binaries: this.binaries, etcd: this.etcd.client }));
-    return this.spawn(node.name, 'patroni', [file]);
-  }
-
-  /** Runs a program with the account that PostgreSQL accepts. Its output goes to a file in `home`. */
-  private spawn(name: string, program: string, args: readonly string[]): ChildProcess {
-    const log = openSync(join(this.home, `${name}.log`), 'a');
-    const { uid, gid } = this.account;
-    return spawn(program, args, {
-      cwd: this.home,
-      env: { ...createEnvironment(), PATH: process.env['PATH'] },
-      stdio: ['ignore', log, log],
-      ...(uid === undefined ? {} : { uid, gid }),
-    });
-  }
-
-  private own(name: string): string {
-    const path = join(this.home, name);
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    const { uid, gid } = this.account;
-    if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid);
-    return path;
+    return this.servers.spawn(node.name, 'patroni', [file]);
   }
 
   /** Waits until all nodes serve, one of them as a synchronous standby, and the proxy leads to the primary. */
@@ -237,21 +206,4 @@ async function query(url: string, text: string): Promise<true | undefined> {
 async function isOk(url: string): Promise<true | undefined> {
   const answer = await fetch(url).catch(() => undefined);
   return answer?.ok ? true : undefined;
-}
-
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill(signal);
-  await Promise.race([once(child, 'exit'), sleep(15_000).then(() => child.kill('SIGKILL'))]);
-}
-
-/** Asks again and again until there is an answer. */
-async function patiently<Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    if (performance.now() > deadline) throw new Error(`not within two minutes: ${what}`);
-    await sleep(POLL_MS);
-  }
 }
