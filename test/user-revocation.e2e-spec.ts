@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Reconciler } from '../src/reconciliation/reconciler.js';
 import { AuditLog } from './support/audit-log.js';
@@ -301,7 +302,7 @@ describe('a row of the user that something other than the service changed', () =
     const authenticator = new Authenticator();
     await login.registered(user, authenticator);
     const { challengeId, publicKey } = requireStatus(await login.requestRegistration(user), 201);
-    await service.sql('UPDATE user_handle SET audit_uid = gen_random_uuid() WHERE user_id = $1', [user]);
+    await service.sql('UPDATE user_handle SET audit_uid = $2 WHERE user_id = $1', [user, randomUUID()]);
     expect((await revoke()).body).toEqual({ revoked: 1 });
     expect(JSON.stringify(await log.events({ type: 'user.tampered' }))).toContain(login.rpId);
     const answer = new Authenticator().create(publicKey, login.origin);
