@@ -27,6 +27,7 @@ import { ReconciliationModule } from './reconciliation/reconciliation.module.js'
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
 import { SealsModule } from './seals/seals.module.js';
 import { SignalsModule } from './signals/signals.module.js';
+import { SuccessorsModule } from './successors/successors.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
 
 /**
@@ -61,6 +62,7 @@ export interface WatchedSettings {
     KeyRotationModule,
     ReceiptsModule,
     ReconciliationModule,
+    SuccessorsModule,
   ],
   controllers: [OpenApiController],
 })

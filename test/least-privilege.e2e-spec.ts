@@ -36,6 +36,7 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['GET', '/v1/relying-parties/login.example.com', undefined, no, may, no, no],
   ['PUT', '/v1/relying-parties/login.example.com', {}, no, may, no, no],
   ['GET', '/v1/relying-parties/login.example.com/related-origins', undefined, no, may, no, no],
+  ['GET', '/v1/relying-parties/login.example.com/migration', undefined, no, may, no, no],
   ['GET', '/v1/approvals', undefined, no, no, no, no],
   ['GET', `/v1/approvals/${NOWHERE}`, undefined, may, may, may, no],
   ['POST', `/v1/approvals/${NOWHERE}/approve`, {}, no, no, no, no],

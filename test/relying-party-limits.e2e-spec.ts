@@ -154,6 +154,7 @@ const ROUTES: Row[] = [
   ['GET /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, nothing],
   ['PUT /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, () => SETTINGS],
   ['GET /v1/relying-parties/{rpId}/related-origins', RP_DENIED, ({ rpId }) => rpId, nothing],
+  ['GET /v1/relying-parties/{rpId}/migration', RP_DENIED, ({ rpId }) => rpId, nothing],
   ['GET /v1/approvals/{id}', APPROVAL_UNKNOWN, ({ approval }) => approval, nothing],
   ['POST /v1/approvals/{id}/approve', APPROVAL_UNKNOWN, ({ approval }) => approval, () => because],
   ['POST /v1/approvals/{id}/refuse', APPROVAL_UNKNOWN, ({ approval }) => approval, () => because],

@@ -201,6 +201,12 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/approvals', 'src/challenges', 'src/credentials', 'src/relying-parties'],
       },
       {
+        path: 'src/successors',
+        holds: 'Counts the users who move to the successor of a relying party, and records the end.',
+        page: 'src/successors/successors.module.ts',
+        neighbours: ['src/relying-parties'],
+      },
+      {
         path: 'src/openapi',
         holds: 'The HTTP contract, and the route that serves it.',
         page: 'src/openapi/openapi.controller.ts',

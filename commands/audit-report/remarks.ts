@@ -71,6 +71,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',
+    'relying-party.end',
     'approval.approve',
     'schema.migrate',
     'audit.rekey',

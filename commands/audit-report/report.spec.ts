@@ -40,7 +40,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,054' },
+      { name: 'Events', value: '1,055' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Confirmations', value: '3', more: '1 refused (25.0 %)' },
       { name: 'Payments', value: '2', more: '2 refused (50.0 %)' },
@@ -86,6 +86,7 @@ describe('a report', () => {
       ['2026-01-07 16:00:01', 'approval.request', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 17:00:01', 'approval.approve', 'success', 'spiffe://bank.example/second'],
       ['2026-01-07 19:00:01', 'relying-party.seal', 'success', 'Passkey Manager'],
+      ['2026-01-07 20:30:01', 'relying-party.end', 'success', 'Passkey Manager'],
       ['2026-01-07 21:00:01', 'seal-key.add', 'success', 'Passkey Manager'],
       ['2026-01-07 21:12:01', 'seal-key.rotate', 'success', 'Passkey Manager'],
       ['2026-01-07 21:24:01', 'seal-key.end-old-seals', 'success', 'Passkey Manager'],
@@ -131,6 +132,7 @@ describe('a report', () => {
       'note Confirm that each policy.reload was intended: 1',
       'note Confirm that each relying-party.create was intended: 1',
       'note Confirm that each relying-party.seal was intended: 1',
+      'note Confirm that each relying-party.end was intended: 1',
       'note Confirm that each approval.approve was intended: 1',
       'note Confirm that each audit.rekey was intended: 1',
       'note Confirm that each audit.restore was intended: 1',
@@ -145,7 +147,7 @@ describe('a report', () => {
   it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
-      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 894 other events of the export are not in this report',
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 895 other events of the export are not in this report',
     );
     expect(report.figures[0]?.value).toBe('160');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);

@@ -41,6 +41,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',
+    'relying-party.end',
   ],
   ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase'],
   ...['seal-key.add', 'seal-key.rotate', 'seal-key.retire', 'seal-key.force-retire', 'seal-key.end-old-seals'],

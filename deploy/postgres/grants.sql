@@ -41,6 +41,8 @@ GRANT SELECT, DELETE ON audit_pending TO passkey_manager;
 GRANT INSERT (event_id, leaf_hash, mac) ON audit_pending TO passkey_manager;
 -- The replica that locks the row of this table sequences the log.
 GRANT SELECT, UPDATE ON audit_turn TO passkey_manager;
+-- How many users have moved to the successor of a relying party. Nothing is decided by it.
+GRANT SELECT, INSERT, UPDATE, DELETE ON succession TO passkey_manager;
 -- The replica that locks the row of this table walks through all rows; it says how far the walk is.
 GRANT SELECT ON reconciliation TO passkey_manager;
 GRANT UPDATE (phase, after, began_at, found, old_seals, due_at, completed_at, findings) ON reconciliation TO passkey_manager;

@@ -47,6 +47,7 @@ export const AUDIT_EVENTS = {
   'approval.expire': [3, 3004, 3, 'Update'],
   'approval.tampered': [2, 2004, 1, 'Create'],
   'relying-party.seal': [3, 3004, 3, 'Update'],
+  'relying-party.end': [3, 3004, 11, 'Deactivate'],
   'relying-party.tampered': [2, 2004, 1, 'Create'],
   'reconciliation.finding': [2, 2004, 1, 'Create'],
   'user.tampered': [2, 2004, 1, 'Create'],

@@ -29,6 +29,7 @@ import { ImportedPasskeys1765300000000 } from './migrations/1765300000000-import
 import { Signals1765310000000 } from './migrations/1765310000000-signals.js';
 import { RevokedUsers1765320000000 } from './migrations/1765320000000-revoked-users.js';
 import { SuccessorOfARelyingParty1765330000000 } from './migrations/1765330000000-successor-of-a-relying-party.js';
+import { Successions1765335000000 } from './migrations/1765335000000-successions.js';
 
 const MIGRATIONS = [
   Initial1764000000000,
@@ -59,6 +60,7 @@ const MIGRATIONS = [
   Signals1765310000000,
   RevokedUsers1765320000000,
   SuccessorOfARelyingParty1765330000000,
+  Successions1765335000000,
 ];
 export const MIGRATIONS_TABLE = 'schema_migration';
 

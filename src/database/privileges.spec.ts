@@ -29,6 +29,7 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   seal_key: { service: 'SELECT', auditor: '', migrator: ALL },
   seal_phase: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   reconciliation: { service: 'SELECT', auditor: '', migrator: ALL },
+  succession: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
   audit_archive: { service: 'SELECT', auditor: 'SELECT', migrator: ALL },
   schema_migration: { service: 'SELECT', auditor: '', migrator: ALL },
 };

@@ -66,6 +66,7 @@ describe('the entities and the migrations', () => {
       'signal_model',
       'spent_challenge',
       'spent_challenge_horizon',
+      'succession',
     ];
     expect(tables.map(({ name }) => name)).toEqual([...known, ...withoutEntity].sort());
     expect(known).toHaveLength(ENTITIES.length);

@@ -25,6 +25,7 @@ export const SERVICE_PRIVILEGES: Readonly<Record<string, string>> = {
   audit_pending: 'SELECT INSERT',
   audit_turn: 'SELECT',
   reconciliation: 'SELECT UPDATE',
+  succession: 'SELECT INSERT UPDATE DELETE',
   audit_archive: 'SELECT',
   schema_migration: 'SELECT',
 };

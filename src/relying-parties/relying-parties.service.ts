@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { type EntityManager, In, Repository } from 'typeorm';
+import { type EntityManager, In, IsNull, Not, Repository } from 'typeorm';
 import type { ApprovalEntity, ChangeAction } from '../approvals/approval.entity.js';
 import { ApprovalsService } from '../approvals/approvals.service.js';
 import { AuditService } from '../audit/audit.service.js';
@@ -72,6 +72,17 @@ export class RelyingPartiesService implements OnModuleInit {
       throw new Problem('relying-party-denied', { detail });
     }
     return party;
+  }
+
+  /**
+   * Lists the relying parties that have a successor.
+   *
+   * @returns also the number of those that fail their integrity check, of which it tells nothing
+   */
+  async listSuccessions(): Promise<{ parties: RelyingPartyEntity[]; tampered: number }> {
+    const found = await findRelyingParties(this.parties.manager, { successor: Not(IsNull()) });
+    const parties = found.filter((each) => this.seals.isGenuine(each)).map(({ party }) => party);
+    return { parties, tampered: found.length - parties.length };
   }
 
   hasEnded(party: RelyingPartyEntity): boolean {

@@ -1,18 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { MigrationMetrics } from './migration-metrics.js';
+import type { PoolReading } from './pool-reading.js';
 import { registerProcessMetrics } from './process-metrics.js';
 import { VERSION } from './version.js';
 
 /** From a fast answer to one that has waited for the limits of the database. Seconds. */
 const DURATIONS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-
-/** What is shown of a pool of connections; `pg.Pool` has it. */
-export interface PoolReading {
-  readonly totalCount: number;
-  readonly idleCount: number;
-  readonly waitingCount: number;
-  readonly options: { readonly max: number };
-}
 
 /**
  * The Prometheus metrics. All labels have a bounded number of values: routes, statuses and the contract's closed lists.
@@ -286,6 +280,8 @@ export class Metrics {
     aggregator: 'max',
     registers: [this.registry],
   });
+
+  readonly migration = new MigrationMetrics(this.registry);
 
   /** Absent before the first readiness probe. All workers have the same clock. */
   readonly databaseClockOffset = new Gauge({

@@ -29,6 +29,7 @@ export const UNRECORDED = [
   ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/credentials/{id}/browser-keys'],
   ...['GET /v1/users/{userId}/signals'],
   ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
+  ...['GET /v1/relying-parties/{rpId}/migration'],
   ...['GET /v1/approvals', 'GET /v1/approvals/{id}'],
   ...['GET /v1/audit/events/{id}/proof', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'],
 ];
@@ -168,6 +169,7 @@ function listRequests(
     of('operator', 'GET /v1/relying-parties'),
     of('operator', 'GET /v1/relying-parties/{rpId}', party),
     of('operator', 'GET /v1/relying-parties/{rpId}/related-origins', party),
+    of('operator', 'GET /v1/relying-parties/{rpId}/migration', party),
     of('operator', 'PUT /v1/relying-parties/{rpId}', { rpId: 'new.example.com' }, settings),
     of('second', 'GET /v1/approvals'),
     of('operator', 'GET /v1/approvals/{id}', { id: approval }),

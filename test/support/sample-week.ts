@@ -114,6 +114,8 @@ function administration(add: Add): void {
   } as const;
   add(67, sealed, null);
   add(68, { ...sealed, type: 'relying-party.tampered', outcome: 'failure', detail: 'the row was changed' });
+  const ended = { version: 2, successor: 'new.example', ended_at: '2026-03-06T00:00:00.000Z' };
+  add(68.5, { type: 'relying-party.end', outcome: 'success', rpId: 'shop.example', facts: ended }, null);
   const [seal_key, former_seal_key] = ['3fa29b1c', '0badc0de'];
   add(69, { type: 'seal-key.add', outcome: 'success', facts: { seal_key } }, null);
   add(69.2, { type: 'seal-key.rotate', outcome: 'success', facts: { seal_key, former_seal_key } }, null);

@@ -561,6 +561,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/relying-parties/{rpId}/migration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rpId: components["parameters"]["RpId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get how many users have moved to the successor
+         * @description Counts the users with an active passkey at the relying party, at its successor or at both, by the same `userId`.
+         *     The service counts in the background, again an hour after a count began; `countedAt` is its age. Users who
+         *     come and go meanwhile may be missing in it.
+         *
+         *     The caller must be allowed to act for both relying parties.
+         */
+        get: operations["getMigrationProgress"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/approvals": {
         parameters: {
             query?: never;
@@ -1863,6 +1889,76 @@ export interface components {
             endsAt: components["schemas"]["Time"] | null;
             /** @description True if the user, by the same `userId`, has an active passkey at the successor. `null`: the caller may not act for the successor, or nobody can register there now. */
             hasPasskey: boolean | null;
+        };
+        /**
+         * @example {
+         *       "rpId": "login.example.com",
+         *       "successor": "login.example.org",
+         *       "endsAt": "2027-06-30T00:00:00.000Z",
+         *       "hasEnded": false,
+         *       "countedAt": "2027-03-01T09:00:00.000Z",
+         *       "users": {
+         *         "onlyHere": {
+         *           "users": 180,
+         *           "byLastUse": {
+         *             "within7Days": 20,
+         *             "within30Days": 40,
+         *             "within90Days": 30,
+         *             "earlier": 80,
+         *             "never": 10
+         *           }
+         *         },
+         *         "both": {
+         *           "users": 700,
+         *           "byLastUse": {
+         *             "within7Days": 5,
+         *             "within30Days": 95,
+         *             "within90Days": 600,
+         *             "earlier": 0,
+         *             "never": 0
+         *           }
+         *         },
+         *         "onlyAtSuccessor": {
+         *           "users": 120,
+         *           "byLastUse": {
+         *             "within7Days": 60,
+         *             "within30Days": 60,
+         *             "within90Days": 0,
+         *             "earlier": 0,
+         *             "never": 0
+         *           }
+         *         }
+         *       }
+         *     }
+         */
+        MigrationProgress: {
+            rpId: components["schemas"]["RpId"];
+            successor: components["schemas"]["RpId"];
+            /** @description From this time on the service refuses every ceremony of the relying party. `null`: no end is set. */
+            endsAt: components["schemas"]["Time"] | null;
+            hasEnded: boolean;
+            /** @description When the count ended. `null`: the first one is under way. */
+            countedAt: components["schemas"]["Time"] | null;
+            /** @description The users with an active passkey. `null`: the first count is under way. */
+            users: {
+                /** @description Those who would be shut out at the end, by their last use of a passkey at the relying party. */
+                onlyHere: components["schemas"]["UserGroup"];
+                /** @description Those with a passkey at both, by their last use of one at the relying party. */
+                both: components["schemas"]["UserGroup"];
+                /** @description Those with a passkey only at the successor, by their last use of one there. */
+                onlyAtSuccessor: components["schemas"]["UserGroup"];
+            } | null;
+        };
+        UserGroup: {
+            users: number;
+            /** @description Each user is in one of them. `never` is for passkeys that have been registered and not used since. */
+            byLastUse: {
+                within7Days: number;
+                within30Days: number;
+                within90Days: number;
+                earlier: number;
+                never: number;
+            };
         };
         /** @description The relying party as the settings would make it, with the passkeys that could no longer sign in. */
         RelyingPartyDryRun: {
@@ -3482,6 +3578,43 @@ export interface operations {
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
             404: components["responses"]["RelyingPartyUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getMigrationProgress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rpId: components["parameters"]["RpId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The last count. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationProgress"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            /** @description `relying-party-unknown`, or `not-found`: the relying party has no successor. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];

@@ -204,6 +204,7 @@ export const DETECTORS: Readonly<Record<string, Detector>> = {
   seal_key: { find: startAgain },
   seal_phase: { find: startAgain },
   reconciliation: { find: takeWalk },
+  succession: NONE,
   schema_migration: { find: findMigrations },
   audit_event: LOG,
   audit_leaf: LOG,

@@ -13,6 +13,7 @@ import { LogProofs } from '../../../src/audit-log/log-proofs.js';
 import { SECRET_KEYS, type SecretKeys } from '../../../src/config/secret-keys.js';
 import { Reconciler } from '../../../src/reconciliation/reconciler.js';
 import { SealRegister } from '../../../src/seals/seal-register.js';
+import { SuccessionWatch } from '../../../src/successors/succession-watch.js';
 import { parseVerifierKeys, type VerifierKey } from '../../../src/tlog/keys.js';
 import { packedSelf } from '../authenticator/attestation.js';
 import { Authenticator } from '../authenticator/authenticator.js';
@@ -98,6 +99,7 @@ export class SeededService {
     const seeded = new SeededService(service, owner, await mkdtemp(join(tmpdir(), 'passkey-seeded-')));
     await seeded.of(CheckpointScheduler).onModuleDestroy();
     await seeded.of(Reconciler).onModuleDestroy();
+    await seeded.of(SuccessionWatch).onModuleDestroy();
     await seeded.of(SealRegister).beforeApplicationShutdown();
     seeded.keys = parseVerifierKeys(seeded.of(LogProofs).verifierKeys);
     await seeded.archiveFirstMonth();
@@ -167,6 +169,7 @@ export class SeededService {
     for (const name of ['dan', 'fay', 'kim']) {
       requireStatus(await this.service.client.call('operator', 'DELETE', `/v1/users/${name}?rpId=${LOGIN}`), 202);
     }
+    await this.succeed();
     await this.addUnusedRows();
   }
 
@@ -199,6 +202,15 @@ export class SeededService {
     this.kept.push(...rows.map(({ note }) => note));
     await this.signIn('ann');
     await replica.record(2);
+  }
+
+  /** Relying parties that have ended, with the counts of their users. */
+  private async succeed(): Promise<void> {
+    for (const rpId of ['former.example.com', 'first.example.com']) {
+      const successor = { rpId: LOGIN, endsAt: '2026-01-01T00:00:00Z', registrations: 'refuse' };
+      await this.service.relyingParty(rpId, {}, { successor });
+    }
+    for (let ticks = 0; ticks < 3; ticks += 1) await this.of(SuccessionWatch).tick();
   }
 
   private async register(ceremonies: Ceremonies<string>, userId: string, counts: boolean): Promise<void> {
