@@ -26,6 +26,7 @@ import { ReceiptsModule } from './receipts/receipts.module.js';
 import { ReconciliationModule } from './reconciliation/reconciliation.module.js';
 import { RelyingPartiesModule } from './relying-parties/relying-parties.module.js';
 import { SealsModule } from './seals/seals.module.js';
+import { StatisticsModule } from './statistics/statistics.module.js';
 import { SignalsModule } from './signals/signals.module.js';
 import { SuccessorsModule } from './successors/successors.module.js';
 import { TelemetryModule } from './telemetry/telemetry.module.js';
@@ -63,6 +64,7 @@ export interface WatchedSettings {
     ReceiptsModule,
     ReconciliationModule,
     SuccessorsModule,
+    StatisticsModule,
   ],
   controllers: [OpenApiController],
 })

@@ -37,6 +37,7 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['PUT', '/v1/relying-parties/login.example.com', {}, no, may, no, no],
   ['GET', '/v1/relying-parties/login.example.com/related-origins', undefined, no, may, no, no],
   ['GET', '/v1/relying-parties/login.example.com/migration', undefined, no, may, no, no],
+  ['GET', '/v1/statistics?rpId=login.example.com', undefined, no, may, may, no],
   ['GET', '/v1/approvals', undefined, no, no, no, no],
   ['GET', `/v1/approvals/${NOWHERE}`, undefined, may, may, may, no],
   ['POST', `/v1/approvals/${NOWHERE}/approve`, {}, no, no, no, no],

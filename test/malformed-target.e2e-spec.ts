@@ -18,7 +18,7 @@ services:
   - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, approvals:decide]
   - id: ${toSpiffeId('auditor')}
-    permissions: [audit:read, audit:export]
+    permissions: [audit:read, audit:export, statistics:read]
 approvals:
   permissions: [passkeys:erase]
 `;
@@ -76,6 +76,9 @@ describe('malformed query parameters', () => {
     ['operator', '/v1/credentials/export?rpId=a.example&rpId=b.example', '/rpId'],
     ['auth-service', '/v1/users/ada/signals', '/rpId'],
     ['auth-service', '/v1/users/ada/signals?rpId=login.example.com&rpId=other.example.com', '/rpId'],
+    ['auditor', '/v1/statistics', '/rpId'],
+    ['auditor', '/v1/statistics?rpId=a.example&rpId=b.example', '/rpId'],
+    ['auditor', '/v1/statistics?rpId=login.example.com&from=2026-03-01', '/from'],
     ['operator', '/v1/approvals?status=done', '/status'],
     ['operator', '/v1/approvals?status=pending&status=pending', '/status'],
     ['operator', '/v1/approvals?rpId=login.example.com', '/rpId'],

@@ -21,11 +21,11 @@ services:
   - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read]
   - id: ${toSpiffeId('auditor')}
-    permissions: [audit:read, audit:export]
+    permissions: [audit:read, audit:export, statistics:read]
   - id: ${toSpiffeId(LIMITED)}
     permissions:
       [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read,
-       passkeys:manage, passkeys:erase, passkeys:export, relying-parties:read, relying-parties:write, audit:read, audit:export, approvals:decide]
+       passkeys:manage, passkeys:erase, passkeys:export, relying-parties:read, relying-parties:write, audit:read, audit:export, statistics:read, approvals:decide]
     relyingParties: [mine.example.com]
 approvals:
   permissions: [relying-parties:write]
@@ -155,6 +155,7 @@ const ROUTES: Row[] = [
   ['PUT /v1/relying-parties/{rpId}', RP_DENIED, ({ rpId }) => rpId, () => SETTINGS],
   ['GET /v1/relying-parties/{rpId}/related-origins', RP_DENIED, ({ rpId }) => rpId, nothing],
   ['GET /v1/relying-parties/{rpId}/migration', RP_DENIED, ({ rpId }) => rpId, nothing],
+  ['GET /v1/statistics', RP_DENIED, ({ rpId }) => `?rpId=${rpId}`, nothing],
   ['GET /v1/approvals/{id}', APPROVAL_UNKNOWN, ({ approval }) => approval, nothing],
   ['POST /v1/approvals/{id}/approve', APPROVAL_UNKNOWN, ({ approval }) => approval, () => because],
   ['POST /v1/approvals/{id}/refuse', APPROVAL_UNKNOWN, ({ approval }) => approval, () => because],

@@ -10,6 +10,7 @@ import { ChallengesController } from '../src/challenges/challenges.controller.js
 import { createValidationPipe } from '../src/http/validation.js';
 import { ConfirmationsController } from '../src/confirmations/confirmations.controller.js';
 import { CredentialsController } from '../src/credentials/credentials.controller.js';
+import { StatisticsController } from '../src/statistics/statistics.controller.js';
 import { UsersController } from '../src/credentials/users.controller.js';
 import { BrowserKeysController } from '../src/payments/browser-keys.controller.js';
 import { PaymentsController } from '../src/payments/payments.controller.js';
@@ -47,6 +48,7 @@ const CONTROLLERS = [
   DiscoveryController,
   AuditController,
   TransparencyLogController,
+  StatisticsController,
 ];
 
 /** The accepted differences: the member, the values as JSON, and the reason. */

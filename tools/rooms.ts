@@ -207,6 +207,12 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/relying-parties'],
       },
       {
+        path: 'src/statistics',
+        holds: 'Counts passkeys and ceremonies.',
+        page: 'src/statistics/statistics.module.ts',
+        neighbours: ['src/authenticators', 'src/credentials', 'src/relying-parties'],
+      },
+      {
         path: 'src/openapi',
         holds: 'The HTTP contract, and the route that serves it.',
         page: 'src/openapi/openapi.controller.ts',

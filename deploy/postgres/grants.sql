@@ -46,6 +46,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON succession TO passkey_manager;
 -- The replica that locks the row of this table walks through all rows; it says how far the walk is.
 GRANT SELECT ON reconciliation TO passkey_manager;
 GRANT UPDATE (phase, after, began_at, found, old_seals, due_at, completed_at, findings) ON reconciliation TO passkey_manager;
+-- What is counted for the statistics, and how far. The replica that locks the row counts.
+GRANT SELECT, INSERT, UPDATE, DELETE ON statistic_ceremony, statistic_credential TO passkey_manager;
+GRANT SELECT, UPDATE ON statistic_log, statistic_walk TO passkey_manager;
 -- Only the migrator archives months.
 GRANT SELECT ON audit_archive TO passkey_manager;
 -- They create the partitions of the next months, and move events from the default partition to their months. Only the table's

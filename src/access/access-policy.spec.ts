@@ -96,8 +96,9 @@ describe('an access policy', () => {
           'passkeys:read',
           'relying-parties:read',
           'relying-parties:write',
+          'statistics:read',
         ],
-        'spiffe://passkey-manager.local/auditor': ['audit:export', 'audit:read'],
+        'spiffe://passkey-manager.local/auditor': ['audit:export', 'audit:read', 'statistics:read'],
       });
     } finally {
       await rm(directory, { recursive: true });

@@ -14,6 +14,7 @@ export const PERMISSIONS = [
   'relying-parties:write',
   'audit:read',
   'audit:export',
+  'statistics:read',
   'approvals:decide',
 ] as const;
 

@@ -28,6 +28,7 @@ import { BrowserKeys1765290000000 } from './migrations/1765290000000-browser-key
 import { ImportedPasskeys1765300000000 } from './migrations/1765300000000-imported-passkeys.js';
 import { Signals1765310000000 } from './migrations/1765310000000-signals.js';
 import { RevokedUsers1765320000000 } from './migrations/1765320000000-revoked-users.js';
+import { Statistics1765321000000 } from './migrations/1765321000000-statistics.js';
 import { SuccessorOfARelyingParty1765330000000 } from './migrations/1765330000000-successor-of-a-relying-party.js';
 import { Successions1765335000000 } from './migrations/1765335000000-successions.js';
 
@@ -59,6 +60,7 @@ const MIGRATIONS = [
   ImportedPasskeys1765300000000,
   Signals1765310000000,
   RevokedUsers1765320000000,
+  Statistics1765321000000,
   SuccessorOfARelyingParty1765330000000,
   Successions1765335000000,
 ];

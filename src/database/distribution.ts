@@ -25,6 +25,10 @@ const TABLES = [
   'audit_node',
   'audit_checkpoint',
   'audit_archive',
+  'statistic_ceremony',
+  'statistic_credential',
+  'statistic_log',
+  'statistic_walk',
 ] as const;
 const [FIRST] = TABLES;
 

@@ -30,6 +30,10 @@ const PRIVILEGES: Record<string, { service: string; auditor: string; migrator: s
   seal_phase: { service: 'SELECT INSERT', auditor: '', migrator: ALL },
   reconciliation: { service: 'SELECT', auditor: '', migrator: ALL },
   succession: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
+  statistic_ceremony: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
+  statistic_credential: { service: 'SELECT INSERT UPDATE DELETE', auditor: '', migrator: ALL },
+  statistic_log: { service: 'SELECT UPDATE', auditor: '', migrator: ALL },
+  statistic_walk: { service: 'SELECT UPDATE', auditor: '', migrator: ALL },
   audit_archive: { service: 'SELECT', auditor: 'SELECT', migrator: ALL },
   schema_migration: { service: 'SELECT', auditor: '', migrator: ALL },
 };

@@ -67,6 +67,10 @@ describe('the entities and the migrations', () => {
       'spent_challenge',
       'spent_challenge_horizon',
       'succession',
+      'statistic_ceremony',
+      'statistic_credential',
+      'statistic_log',
+      'statistic_walk',
     ];
     expect(tables.map(({ name }) => name)).toEqual([...known, ...withoutEntity].sort());
     expect(known).toHaveLength(ENTITIES.length);

@@ -26,6 +26,10 @@ export const SERVICE_PRIVILEGES: Readonly<Record<string, string>> = {
   audit_turn: 'SELECT',
   reconciliation: 'SELECT UPDATE',
   succession: 'SELECT INSERT UPDATE DELETE',
+  statistic_ceremony: 'SELECT INSERT UPDATE DELETE',
+  statistic_credential: 'SELECT INSERT UPDATE DELETE',
+  statistic_log: 'SELECT UPDATE',
+  statistic_walk: 'SELECT UPDATE',
   audit_archive: 'SELECT',
   schema_migration: 'SELECT',
 };

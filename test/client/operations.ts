@@ -119,6 +119,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     call: (client, options) => client.eraseUser('u/1 ?', 'login.example.com', options),
     repeatedAfter: ALWAYS,
   },
+  getStatistics: {
+    call: (client, options) => client.getStatistics({ rpId: 'login.example.com' }, options),
+    repeatedAfter: ALWAYS,
+  },
   putRelyingParty: {
     call: (client, options) => client.putRelyingParty('login.example.com', PARTY, options),
     repeatedAfter: ALWAYS,

@@ -17,7 +17,7 @@ services:
   - id: ${toSpiffeId('second')}
     permissions: [approvals:decide]
   - id: ${toSpiffeId('auditor')}
-    permissions: [audit:read, audit:export]
+    permissions: [audit:read, audit:export, statistics:read]
 approvals:
   permissions: [relying-parties:write]
 `;
@@ -30,7 +30,7 @@ export const UNRECORDED = [
   ...['GET /v1/users/{userId}/signals'],
   ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
   ...['GET /v1/relying-parties/{rpId}/migration'],
-  ...['GET /v1/approvals', 'GET /v1/approvals/{id}'],
+  ...['GET /v1/approvals', 'GET /v1/approvals/{id}', 'GET /v1/statistics'],
   ...['GET /v1/audit/events/{id}/proof', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'],
 ];
 
@@ -176,6 +176,7 @@ function listRequests(
     of('second', 'POST /v1/approvals/{id}/approve', { id: approval }, reason),
     of('second', 'POST /v1/approvals/{id}/refuse', { id: approval }, reason),
     ['a change that needs an approval', call('operator', 'PUT', '/v1/relying-parties/login.example.com', weaker)],
+    of('auditor', 'GET /v1/statistics', { query: '?rpId=login.example.com' }),
     of('auditor', 'GET /v1/audit/events'),
     of('auditor', 'GET /v1/audit/events/{id}', { id: event }),
     of('auditor', 'GET /v1/audit/events/{id}/proof', { id: event }),

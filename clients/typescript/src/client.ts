@@ -167,6 +167,11 @@ export class PasskeyManager {
     return this.#call({ method: 'DELETE', path: path`/v1/users/${userId}`, query: { rpId } }, options);
   }
 
+  /** Counts the passkeys of a relying party, and its ceremonies by hour. */
+  getStatistics(query: Query<'getStatistics'>, options?: CallOptions): Promise<Schemas['Statistics']> {
+    return this.#call({ method: 'GET', path: '/v1/statistics', query }, options);
+  }
+
   /** An approval in the reply means that nothing is stored until somebody else approves it. */
   putRelyingParty(
     rpId: string,

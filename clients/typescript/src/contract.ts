@@ -484,6 +484,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count the passkeys and ceremonies of a relying party
+         * @description Returns counts that are kept in the background, and how old they are. They hold no data of a user.
+         *
+         *     `credentials` is about this moment: a relying party with fewer than 5,000 passkeys is counted for this answer. A
+         *     larger one is counted again and again, and each passkey once, at some moment before `computedAt`.
+         *
+         *     `ceremonies` is about the hours from `from` until `to`, a day by default and 31 days at most. It counts what is in the
+         *     audit log, about a second after it has happened. A challenge that was issued is counted within a minute. An answer to a
+         *     challenge that the service cannot open belongs to no relying party, and is not counted.
+         */
+        get: operations["getStatistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/relying-parties": {
         parameters: {
             query?: never;
@@ -1523,6 +1550,74 @@ export interface components {
         };
         /** @description Findings that the relying party's policy accepts but flags. */
         Risks: ("sign-count-regressed" | "backup-eligibility-changed" | "browser-key-new" | "browser-key-absent")[];
+        Count: number;
+        Statistics: {
+            rpId: components["schemas"]["RpId"];
+            from: components["schemas"]["Time"];
+            to: components["schemas"]["Time"];
+            /** @description null while a relying party with many passkeys was never counted. All but `byStatus` count the passkeys that are not revoked. */
+            credentials: components["schemas"]["CredentialStatistics"] | null;
+            ceremonies: components["schemas"]["CeremonyStatistics"];
+        };
+        CredentialStatistics: {
+            computedAt: components["schemas"]["Time"];
+            byStatus: {
+                active: components["schemas"]["Count"];
+                suspended: components["schemas"]["Count"];
+                revoked: components["schemas"]["Count"];
+            };
+            /** @description The most frequent models, the first one first. */
+            byModel: {
+                aaguid: components["schemas"]["Aaguid"];
+                /** @description It is null if the service knows no name of the model. */
+                name: string | null;
+                credentials: components["schemas"]["Count"];
+            }[];
+            /** @description The passkeys of all other models. */
+            otherModels: components["schemas"]["Count"];
+            byAlgorithm: {
+                algorithm: components["schemas"]["CoseAlgorithm"];
+                credentials: components["schemas"]["Count"];
+            }[];
+            byBackup: {
+                /** @description It is null if it is not known yet. */
+                backupEligible: boolean | null;
+                backedUp: boolean;
+                credentials: components["schemas"]["Count"];
+            }[];
+            byTrust: {
+                none: components["schemas"]["Count"];
+                self: components["schemas"]["Count"];
+                untrusted: components["schemas"]["Count"];
+                trusted: components["schemas"]["Count"];
+            };
+            /** @description Not used for 90 days. A passkey that was never used counts from its creation. */
+            unusedFor90Days: components["schemas"]["Count"];
+        };
+        CeremonyStatistics: {
+            /** @description Every event that the audit log had at this time is counted. null while none is. */
+            computedAt: components["schemas"]["Time"] | null;
+            /** @description The first hour that is counted whole. null if all are. */
+            since: components["schemas"]["Time"] | null;
+            /** @description The challenges that were issued. */
+            begun: components["schemas"]["Count"];
+            /** @description Those of them that nobody has answered, right or wrong. Some can still be answered. */
+            neverAnswered: components["schemas"]["Count"];
+            /** @description The hours and ceremonies in which something was counted, in this order. */
+            byHour: {
+                hour: components["schemas"]["Time"];
+                /** @enum {string} */
+                ceremony: "authentication" | "confirmation" | "payment" | "registration";
+                begun: components["schemas"]["Count"];
+                /** @description The challenges that were answered in this hour, of whatever hour they are. */
+                answered: components["schemas"]["Count"];
+                accepted: components["schemas"]["Count"];
+                /** @description By reason, or by problem. */
+                refused: {
+                    [key: string]: components["schemas"]["Count"];
+                };
+            }[];
+        };
         RevokedUser: {
             /** @description The number of passkeys that were active or suspended before. */
             revoked: number;
@@ -3406,6 +3501,100 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["RelyingPartyUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getStatistics: {
+        parameters: {
+            query: {
+                rpId: components["schemas"]["RpId"];
+                /** @description The first hour, which is a whole one of UTC. By default a day before `to`. */
+                from?: components["schemas"]["Time"];
+                /** @description The end of the last hour. By default that of the present one. */
+                to?: components["schemas"]["Time"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "rpId": "login.example.com",
+                     *       "from": "2026-03-01T09:00:00.000Z",
+                     *       "to": "2026-03-01T10:00:00.000Z",
+                     *       "credentials": {
+                     *         "computedAt": "2026-03-01T10:21:07.130Z",
+                     *         "byStatus": {
+                     *           "active": 40,
+                     *           "suspended": 1,
+                     *           "revoked": 3
+                     *         },
+                     *         "byModel": [
+                     *           {
+                     *             "aaguid": "fbfc3007-154e-4ecc-8c0b-6e020557d7bd",
+                     *             "name": "iCloud Keychain",
+                     *             "credentials": 41
+                     *           }
+                     *         ],
+                     *         "otherModels": 0,
+                     *         "byAlgorithm": [
+                     *           {
+                     *             "algorithm": -7,
+                     *             "credentials": 41
+                     *           }
+                     *         ],
+                     *         "byBackup": [
+                     *           {
+                     *             "backupEligible": true,
+                     *             "backedUp": true,
+                     *             "credentials": 41
+                     *           }
+                     *         ],
+                     *         "byTrust": {
+                     *           "none": 41,
+                     *           "self": 0,
+                     *           "untrusted": 0,
+                     *           "trusted": 0
+                     *         },
+                     *         "unusedFor90Days": 2
+                     *       },
+                     *       "ceremonies": {
+                     *         "computedAt": "2026-03-01T10:21:07.130Z",
+                     *         "since": null,
+                     *         "begun": 120,
+                     *         "neverAnswered": 7,
+                     *         "byHour": [
+                     *           {
+                     *             "hour": "2026-03-01T09:00:00.000Z",
+                     *             "ceremony": "authentication",
+                     *             "begun": 120,
+                     *             "answered": 113,
+                     *             "accepted": 111,
+                     *             "refused": {
+                     *               "signature-invalid": 2
+                     *             }
+                     *           }
+                     *         ]
+                     *       }
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Statistics"];
+                };
             };
             400: components["responses"]["RequestMalformed"];
             401: components["responses"]["CallerUnidentified"];

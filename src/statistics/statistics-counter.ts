@@ -1,0 +1,83 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { CLOCK, type Clock } from '../config/clock.js';
+import { CONFIG, type Config } from '../config/config.js';
+import { CeremonyCountsRepository, HOUR_MS } from './ceremony-counts.repository.js';
+import { CredentialCountsRepository } from './credential-counts.repository.js';
+
+const INTERVAL_MS = 1_000;
+/** The most statements that count leaves at a time. */
+const MOST_STATEMENTS = 5;
+/** A log that is far ahead is counted with rests of this many times as long as a turn took. */
+const REST = 4;
+
+/**
+ * Counts for the statistics in the background, once a second at most. Replicas take turns by the rows that say how far
+ * the counts are, so it does not matter which of them counts, or which one dies.
+ */
+@Injectable()
+export class StatisticsCounter implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger(StatisticsCounter.name);
+  private readonly isActive: boolean;
+  private readonly failing = new Set<string>();
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<unknown> = Promise.resolve();
+  private stopped = false;
+  private purgedHour = 0;
+
+  constructor(
+    @Inject(CLOCK) private readonly clock: Clock,
+    private readonly ceremonies: CeremonyCountsRepository,
+    private readonly credentials: CredentialCountsRepository,
+    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+  ) {
+    this.isActive = worker === undefined || worker.number === 1;
+  }
+
+  onApplicationBootstrap(): void {
+    if (this.isActive) this.scheduleTick(INTERVAL_MS);
+  }
+
+  /** Waits for a count that is under way. */
+  async onModuleDestroy(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  private scheduleTick(ms: number): void {
+    this.timer = setTimeout(() => {
+      const began = performance.now();
+      this.running = this.tick().finally(() => {
+        if (!this.stopped) this.scheduleTick(Math.max(INTERVAL_MS, REST * (performance.now() - began)));
+      });
+    }, ms).unref();
+  }
+
+  /** Counts what is due. Never throws. */
+  async tick(): Promise<void> {
+    const now = this.clock.now();
+    await this.attempt('ceremonies', () => this.countCeremonies(now));
+    await this.attempt('passkeys', async () => {
+      if (await this.credentials.isDue(now)) await this.credentials.walk(now);
+    });
+  }
+
+  private async countCeremonies(now: Date): Promise<void> {
+    const hour = Math.floor(now.getTime() / HOUR_MS);
+    if (hour !== this.purgedHour) await this.ceremonies.purge(now);
+    this.purgedHour = hour;
+    if (!(await this.ceremonies.readLog()).isBehind) return;
+    for (let statement = 0; statement < MOST_STATEMENTS && !this.stopped; statement += 1)
+      if (!(await this.ceremonies.count(now))) return;
+  }
+
+  private async attempt(counted: string, count: () => Promise<void>): Promise<void> {
+    try {
+      await count();
+      this.failing.delete(counted);
+    } catch (error) {
+      if (!this.failing.has(counted)) this.logger.warn({ message: `${counted} could not be counted`, error });
+      this.failing.add(counted);
+    }
+  }
+}
