@@ -5,7 +5,6 @@
  * reconcile/exported-events.ts reads the exports, and reconcile/repeat-revocations.ts asks the service and decides. This
  * file reads the arguments and prints what was done.
  */
-import { readFileSync } from 'node:fs';
 import { ExportError } from '../src/tlog/lines.js';
 import {
   type Arguments,
@@ -20,8 +19,8 @@ import {
 } from './command-line.js';
 import { KEY_TEXT, readKeyFiles } from './key-files.js';
 import { ExportedEvents } from './reconcile/exported-events.js';
+import { openService, describeService } from './service-login.js';
 import { formatEventTime, type Outcome, repeatRevocations } from './reconcile/repeat-revocations.js';
-import { ServiceCaller } from './reconcile/service-caller.js';
 
 const PROGRAM = {
   command: 'npm run revocations --',
@@ -36,13 +35,7 @@ const PROGRAM = {
       multiple: true,
     },
     key: { value: 'FILE', text: KEY_TEXT, multiple: true },
-    url: { value: 'URL', text: 'The service, such as https://passkey-manager.bank.example:8443.' },
-    cert: {
-      value: 'FILE',
-      text: 'The certificate of the identity that acts, PEM. It needs passkeys:read and passkeys:manage.',
-    },
-    'cert-key': { value: 'FILE', text: 'The private key of the certificate, PEM.' },
-    ca: { value: 'FILE', text: 'The authorities that the certificate of the service may lead to, PEM.' },
+    ...describeService('passkeys:read and passkeys:manage'),
     'dry-run': { text: 'Changes nothing and says what it would do.' },
   },
   examples: [
@@ -58,14 +51,6 @@ const PROGRAM = {
 type Values = Arguments<typeof PROGRAM.options>['values'];
 
 const progress = new ProgressLine(200);
-
-/** @throws UsageError, Error that names a file */
-function openService({ url, cert, 'cert-key': key, ca }: Values): ServiceCaller {
-  if (url === undefined || cert === undefined || key === undefined || ca === undefined)
-    throw new UsageError('Give --url, --cert, --cert-key and --ca.');
-  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError('--url is not an https URL.');
-  return new ServiceCaller(new URL(url), { cert: readFileSync(cert), key: readFileSync(key), ca: readFileSync(ca) });
-}
 
 /** @throws UsageError; ExportError that names the file */
 async function readExports({ export: paths, key }: Values): Promise<{ exported: ExportedEvents; until: Date }> {

@@ -16,6 +16,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['migration:run', ['grants', 'sequencer', 'show', 'revert']],
   ['migration:distribute', []],
   ['passkeys:verify-export', ['key']],
+  ['passkeys:export', ['rp-id', 'url', 'cert', 'cert-key', 'ca', 'key', 'out']],
   ['passkeys:read', ['from', 'rp-id', 'out']],
   ['payment:replay', ['proof', 'key', 'json']],
   ['reconcile', ['export', 'key', 'json']],

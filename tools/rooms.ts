@@ -247,6 +247,12 @@ export const FLOORS: readonly Floor[] = [
         path: 'commands/reconcile',
         holds: 'Holds the database against its log and exports of it, and repeats what a restored one lost.',
         page: 'commands/reconcile.ts',
+        neighbours: ['commands/service'],
+      },
+      {
+        path: 'commands/service',
+        holds: 'Calls the service as an operator.',
+        page: 'commands/service/service-caller.ts',
       },
       {
         path: 'commands/payment-replay',
@@ -255,8 +261,9 @@ export const FLOORS: readonly Floor[] = [
       },
       {
         path: 'commands/passkeys',
-        holds: 'Reads the passkeys of other products.',
+        holds: 'Reads the passkeys of other products, and moves them in and out.',
         page: 'commands/passkeys/sources.ts',
+        neighbours: ['commands/service'],
       },
       { path: 'commands/inventory', holds: 'The cryptographic inventory.', page: 'commands/inventory.ts' },
       {
@@ -271,6 +278,7 @@ export const FLOORS: readonly Floor[] = [
           'commands/passkeys',
           'commands/payment-replay',
           'commands/reconcile',
+          'commands/service',
         ],
       },
     ],

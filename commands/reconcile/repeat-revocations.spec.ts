@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { toFirstId } from '../../src/audit/audit-event.repository.js';
 import type { EndedPasskey } from './exported-events.js';
 import { type Outcome, repeatRevocations } from './repeat-revocations.js';
-import type { ServiceAnswer } from './service-caller.js';
+import type { ServiceAnswer } from '../service/service-caller.js';
 
 const EXPORTED_UNTIL = new Date('2026-03-01T12:00:00Z');
 const BEFORE = '2026-03-01T09:00:00.000Z';

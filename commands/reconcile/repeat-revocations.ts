@@ -1,6 +1,6 @@
 import { parseIdTime } from '../../src/audit/audit-event.repository.js';
 import type { EndedPasskey, ErasedUser } from './exported-events.js';
-import type { ServiceAnswer, ServiceCaller } from './service-caller.js';
+import { describeAnswer, type ServiceCaller } from '../service/service-caller.js';
 
 /** What became of a passkey that the exports end, or of a user whom they erase. */
 export type Outcome =
@@ -123,11 +123,6 @@ async function findErased(
     if (answer.status !== 404) return { kind: 'erasure-failed', user, text: describeAnswer(answer) };
   }
   return undefined;
-}
-
-function describeAnswer({ status, body }: ServiceAnswer): string {
-  const slug = typeof body['type'] === 'string' ? body['type'].split(':').at(-1) : undefined;
-  return [String(status), slug, body['detail'] ?? body['title']].filter(Boolean).join(' ');
 }
 
 /** The time of an event, from its id. */

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { UsageError } from './command-line.js';
+import { ServiceCaller } from './service/service-caller.js';
+
+interface FileOption {
+  readonly value: 'FILE';
+  readonly text: string;
+}
+
+export interface ServiceOptions {
+  readonly url: { readonly value: 'URL'; readonly text: string };
+  readonly cert: FileOption;
+  readonly 'cert-key': FileOption;
+  readonly ca: FileOption;
+}
+
+/** The options of a program that calls the service. @param permissions what its identity needs */
+export function describeService(permissions: string): ServiceOptions {
+  return {
+    url: { value: 'URL', text: 'The service, such as https://passkey-manager.bank.example:8443.' },
+    cert: { value: 'FILE', text: `The certificate of the identity that acts, PEM. It needs ${permissions}.` },
+    'cert-key': { value: 'FILE', text: 'The private key of the certificate, PEM.' },
+    ca: { value: 'FILE', text: 'The authorities that the certificate of the service may lead to, PEM.' },
+  };
+}
+
+type Given = Readonly<Record<keyof ServiceOptions, string | undefined>>;
+
+/** @throws UsageError, Error that names a file */
+export function openService({ url, cert, 'cert-key': key, ca }: Given): ServiceCaller {
+  if (url === undefined || cert === undefined || key === undefined || ca === undefined)
+    throw new UsageError('Give --url, --cert, --cert-key and --ca.');
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError('--url is not an https URL.');
+  return new ServiceCaller(new URL(url), { cert: readFileSync(cert), key: readFileSync(key), ca: readFileSync(ca) });
+}
