@@ -15,7 +15,7 @@ import { toSpiffeId, TestService } from './support/service.js';
 const CAUSED: readonly AuditEventType[] = [
   ...(['challenge.issue', 'credential.register', 'credential.verify', 'credential.rename'] as const),
   ...(['credential.suspend', 'credential.reinstate', 'credential.revoke', 'credential.tampered'] as const),
-  ...(['user.revoke', 'user.erase', 'relying-party.create', 'relying-party.update'] as const),
+  ...(['credential.export', 'user.revoke', 'user.erase', 'relying-party.create', 'relying-party.update'] as const),
   ...(['access.denied', 'handshake.refused', 'audit.read', 'service.start'] as const),
 ];
 
@@ -47,6 +47,7 @@ async function causeChanges(): Promise<void> {
   await change('POST', '/revoke', { reason: 'stolen' });
   const revocation = '/v1/users/u-1/revoke?rpId=login.example.com';
   await service.client.call('auth-service', 'POST', revocation, { reason: 'lost' });
+  await service.client.call('operator', 'GET', '/v1/credentials/export?rpId=login.example.com');
   await service.client.call('operator', 'DELETE', '/v1/users/u-1?rpId=login.example.com');
 }
 

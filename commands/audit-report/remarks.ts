@@ -83,6 +83,10 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'seal-key.end-old-seals',
   ])
     add('note', countMade(type), `Confirm that each ${type} was intended`, 'changes');
+  const begun = review.changes.newest.filter(
+    ({ type, facts }) => type === 'credential.export' && facts['state'] === 'begun',
+  );
+  add('note', begun.length, 'Confirm that each export of all passkeys was intended', 'changes');
   add('note', proved?.anchored?.newer ?? 0, 'Anchored checkpoints that are newer, not covered by this export');
   if (proved) add('note', proved.erased, 'Events that only the archive has, not this report');
   return remarks;

@@ -43,7 +43,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'relying-party.seal',
     'relying-party.end',
   ],
-  ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase'],
+  ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase', 'credential.export'],
   ...['seal-key.add', 'seal-key.rotate', 'seal-key.retire', 'seal-key.force-retire', 'seal-key.end-old-seals'],
   ...['schema.migrate', 'audit.archive', 'audit.rekey', 'audit.restore', 'service.start', 'service.stop'],
 ]);

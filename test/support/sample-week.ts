@@ -125,6 +125,9 @@ function administration(add: Add): void {
   add(69.8, { type: 'seal-key.retire', outcome: 'success', facts: { seal_key: 'cafe0001' } }, null);
   add(70, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
   add(71, { type: 'audit.read', outcome: 'success' }, caller('auditor'));
+  const exported = { type: 'credential.export', outcome: 'success', rpId: 'shop.example' } as const;
+  add(69.9, { ...exported, facts: { state: 'begun' } }, caller('operator'));
+  add(69.95, { ...exported, facts: { state: 'finished', credentials: 3, left_out: 0 } }, caller('operator'));
   add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));
   add(
     80,
