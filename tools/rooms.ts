@@ -93,6 +93,12 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['src/telemetry', 'src/http', 'src/database', 'src/seals'],
       },
       {
+        path: 'src/push',
+        holds: 'Sends messages to receivers that an operator allows, and connects to no other address.',
+        page: 'src/push/push-sender.ts',
+        neighbours: ['src/telemetry', 'src/audit'],
+      },
+      {
         path: 'src/signing-keys',
         holds: 'The keys that sign JWTs, and the sets by which others verify them.',
         page: 'src/signing-keys/signing-key-file.ts',

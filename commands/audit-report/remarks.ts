@@ -54,6 +54,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'attestation-roots.reload',
     'receipt-keys.reload',
     'signal-keys.reload',
+    'signal-push.reload',
   ])
     add('look', countFailed(type), `${type} refused; the old version stays active`, 'changes');
   const suspicious = review.refusals.rank(({ count }) => count).filter(({ key }) => SUSPICIOUS.includes(key[1] ?? ''));
@@ -68,6 +69,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'attestation-roots.reload',
     'receipt-keys.reload',
     'signal-keys.reload',
+    'signal-push.reload',
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',

@@ -38,6 +38,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'attestation-roots.reload',
     'receipt-keys.reload',
     'signal-keys.reload',
+    'signal-push.reload',
     'relying-party.create',
     'relying-party.update',
     'relying-party.seal',

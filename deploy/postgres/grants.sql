@@ -24,6 +24,8 @@ GRANT UPDATE (status, decided_by, decided_at, reason, mac) ON approval TO passke
 GRANT SELECT, INSERT, DELETE ON signal_stream, signal_excluded_subject, signal TO passkey_manager;
 GRANT UPDATE (aud, relying_parties, events_requested, events_delivered, delivery_method, endpoint_url, description, status,
   status_reason, updated_at, active_at, verified_at, dropped_at) ON signal_stream TO passkey_manager;
+GRANT UPDATE (algorithm, push_authorization, push_holder, push_lease, push_retry_at, push_failing_since, push_failures, push_failure)
+  ON signal_stream TO passkey_manager;
 -- How far the signals about a compromised model are.
 GRANT SELECT, INSERT, UPDATE (serial, status, after, completed_at) ON signal_model TO passkey_manager;
 GRANT SELECT, INSERT, DELETE ON challenge TO passkey_manager;

@@ -17,9 +17,11 @@ import { HealthController } from './management/health.controller.js';
 import { ManagementModule } from './management/management.module.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
+import { PushFiles } from '../push/push-files.js';
 import { ReceiptKeys } from '../receipts/receipt-keys.js';
 import { Reconciler } from '../reconciliation/reconciler.js';
 import { SealRegister } from '../seals/seal-register.js';
+import { PushScheduler } from '../signals/push-scheduler.js';
 import { SignalKeys } from '../signals/signal-keys.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
@@ -34,6 +36,7 @@ export async function createServiceManagement(
   const log = app.get(CheckpointScheduler);
   const sample = app.get(CredentialSample);
   const seals = app.get(SealRegister);
+  const [pushFiles, pushes] = [app.get(PushFiles), app.get(PushScheduler)];
   const [receiptKeys, signalKeys] = [app.get(ReceiptKeys), app.get(SignalKeys)];
   const reconciler = app.get(Reconciler);
   const periods = app.get(SpentChallengePeriods);
@@ -53,6 +56,10 @@ export async function createServiceManagement(
     seals: () => seals,
     spentChallenges: () => periods.end,
     signingKeys: { receipts: () => receiptKeys.describeState(), signals: () => signalKeys.describeState() },
+    signalPush: () => {
+      const files = pushFiles.describeState();
+      return files && { ...files, ...pushes.getState() };
+    },
     reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),
     auditLog: () => (log.isActive ? log.getState() : undefined),
   };

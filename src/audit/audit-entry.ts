@@ -11,6 +11,8 @@ export interface AuditEntry {
   readonly credential?: { readonly id?: string | undefined; readonly credentialId: string } | undefined;
   /** The request for an approval that the event is about, or by which the change was approved. */
   readonly approvalId?: string | undefined;
+  /** The stream of Shared Signals that the event is about. */
+  readonly streamId?: string | undefined;
   readonly userVerified?: boolean | undefined;
   /** Further facts, which become OCSF's `unmapped`. */
   readonly facts?: Readonly<Record<string, unknown>> | undefined;
@@ -45,6 +47,11 @@ export const AUDIT_EVENTS = {
   'approval.approve': [3, 3004, 3, 'Update'],
   'approval.refuse': [3, 3004, 3, 'Update'],
   'approval.expire': [3, 3004, 3, 'Update'],
+  'signal-stream.create': [3, 3004, 1, 'Create'],
+  'signal-stream.update': [3, 3004, 3, 'Update'],
+  'signal-stream.delete': [3, 3004, 4, 'Delete'],
+  'signal-stream.subject': [3, 3004, 3, 'Update'],
+  'signal-stream.drop': [2, 2004, 1, 'Create'],
   'approval.tampered': [2, 2004, 1, 'Create'],
   'relying-party.seal': [3, 3004, 3, 'Update'],
   'relying-party.end': [3, 3004, 11, 'Deactivate'],
@@ -59,6 +66,7 @@ export const AUDIT_EVENTS = {
   'attestation-roots.reload': [6, 6003, 3, 'Update'],
   'receipt-keys.reload': [6, 6003, 3, 'Update'],
   'signal-keys.reload': [6, 6003, 3, 'Update'],
+  'signal-push.reload': [6, 6003, 3, 'Update'],
   'credential.export': [6, 6003, 2, 'Read'],
   'risk.signal': [2, 2004, 1, 'Create'],
   'audit.export': [6, 6003, 2, 'Read'],

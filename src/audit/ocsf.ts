@@ -25,6 +25,7 @@ const FINDINGS: Readonly<Partial<Record<AuditEntry['type'], string>>> = {
   'reconciliation.finding': 'A record contradicts the audit log',
   'audit.failure': 'The audit log fails',
   'audit.recovery': 'The audit log works again',
+  'signal-stream.drop': 'Signals were dropped before their receiver got them',
   'risk.signal': 'Suspicious activity of a caller',
 };
 const HIGH: ReadonlySet<AuditEntry['type']> = new Set(['audit.failure', 'reconciliation.finding']);
@@ -98,6 +99,7 @@ function toUnmapped(entry: AuditEntry, context: RequestContext | null): Record<s
     permission: decision?.permission,
     ...(receipt && { receipt_audience: receipt.audience, receipt_kid: receipt.kid }),
     rp_id: entry.rpId,
+    stream_id: entry.streamId,
   };
   return entry.facts ? sortMembers({ ...own, ...entry.facts }) : own;
 }
@@ -163,6 +165,7 @@ export function toManagedEntity(entry: AuditEntry): Members {
   if (entry.type.startsWith('user.')) return buildManagedEntity(entry.userId, 'User', 2, toUser(entry));
   if (entry.type.startsWith('approval.'))
     return buildManagedEntity(entry.approvalId, 'approval', 99, entry.userId === undefined ? undefined : toUser(entry));
+  if (entry.type.startsWith('signal-stream.')) return buildManagedEntity(entry.streamId, 'signal-stream', 99);
   return entry.type.startsWith('relying-party.')
     ? buildManagedEntity(entry.rpId, 'relying-party', 99)
     : buildManagedEntity(entry.credential?.id, 'passkey', 99);

@@ -26,6 +26,7 @@ const RESOURCES = [
   ['attestation-roots.reload', 'attestation-roots', 'attestation roots'],
   ['receipt-keys.reload', 'receipt-keys', 'receipt keys'],
   ['signal-keys.reload', 'signal-keys', 'keys of signals'],
+  ['signal-push.reload', 'signal-push', 'receivers of pushes'],
 ] as const;
 
 it.each(RESOURCES)('%s writes one line that production shows, with the files and what changed', async (...names) => {

@@ -11,6 +11,7 @@ const RESOURCES = {
   'attestation-roots.reload': ['attestation-roots', 'attestation roots'],
   'receipt-keys.reload': ['receipt-keys', 'receipt keys'],
   'signal-keys.reload': ['signal-keys', 'keys of signals'],
+  'signal-push.reload': ['signal-push', 'receivers of pushes'],
 } as const;
 
 /** Reports each reload of watched files to the audit log, the metrics and the service's own log. */

@@ -35,6 +35,7 @@ const OTHER_FILES = [
   'PASSKEY_DATABASE_PASSWORD_FILE',
   'PASSKEY_AUDIT_DATABASE_PASSWORD_FILE',
   'PASSKEY_AUDIT_ANCHOR_FILE',
+  ...['RECEIVERS', 'CA', 'CERT', 'KEY'].map((what) => `PASSKEY_SIGNAL_PUSH_${what}_FILE`),
 ];
 const OPTIONAL_FILES = SETTINGS.filter((name) => name.endsWith('_FILE') && ![...FILES, ...OTHER_FILES].includes(name));
 
@@ -362,6 +363,23 @@ describe('the settings of signals', () => {
   ])('refuse the issuer %s', (issuer) => {
     const mistakes = findMistakes({ ...production(), [KEY]: file, [ISSUER]: issuer });
     expect(mistakes).toEqual([expect.stringContaining(`${ISSUER} is "${issuer}"`)]);
+  });
+
+  it('name the files of pushes; a file with certificate and key needs no other, and a key alone is a mistake', () => {
+    const env = { ...production(), [KEY]: file, PASSKEY_SIGNAL_PUSH_RECEIVERS_FILE: file };
+    expect(readConfig(env).signals?.push).toEqual({ receiversFile: file, caFile: undefined, client: undefined });
+    const both = { ...env, PASSKEY_SIGNAL_PUSH_CA_FILE: file, PASSKEY_SIGNAL_PUSH_CERT_FILE: file };
+    const client = { certFile: file, keyFile: file };
+    expect(readConfig(both).signals?.push).toEqual({ receiversFile: file, caFile: file, client });
+    expect(findMistakes({ ...env, PASSKEY_SIGNAL_PUSH_KEY_FILE: file })).toEqual([
+      'PASSKEY_SIGNAL_PUSH_CERT_FILE is not set; PASSKEY_SIGNAL_PUSH_KEY_FILE needs it',
+    ]);
+  });
+
+  it.each(['RECEIVERS', 'CA', 'CERT', 'KEY'])('need the file of PASSKEY_SIGNAL_PUSH_%s_FILE if it is set', (what) => {
+    const name = `PASSKEY_SIGNAL_PUSH_${what}_FILE`;
+    const mistakes = findMistakes({ ...production(), [KEY]: file, [name]: join(directory, 'none') });
+    expect(mistakes[0]).toBe(`${name} names "${join(directory, 'none')}", which cannot be read`);
   });
 
   it('need an issuer, and without a key there are no signals', () => {

@@ -30,12 +30,23 @@ describe('a secret key file gives keys that', () => {
     const derived = (purpose: string): Buffer =>
       Buffer.from(hkdfSync('sha256', MASTER, '', `passkey-manager/${purpose}/v1`, 32));
     const keys = readSecretKeys(createConfig(base64(MASTER)));
-    const purposes = ['seal', 'credential-binding', 'relying-party', 'approval', 'decoy', 'audit-subject', 'challenge'];
-    const [secret, credential, relyingParty, approval, decoy, auditSubject, challenge] = purposes.map(derived);
+    const purposes = [
+      'seal',
+      'credential-binding',
+      'relying-party',
+      'approval',
+      'decoy',
+      'audit-subject',
+      'challenge',
+      'signal-secret',
+    ];
+    const [secret, credential, relyingParty, approval, decoy, auditSubject, challenge, signalSecret] =
+      purposes.map(derived);
     expect(keys).toEqual({
       seals: [{ id: expect.stringMatching(/^[0-9a-f]{8}$/), secret, former: { credential, relyingParty, approval } }],
       decoy,
       auditSubjects: [auditSubject],
+      signalSecrets: [signalSecret],
       challenges: [challenge],
     });
     expect(Object.isFrozen(keys)).toBe(true);

@@ -30,6 +30,8 @@ export interface SecretKeys {
    * first one makes stand-ins, and each finds what it made.
    */
   readonly auditSubjects: readonly [Buffer, ...Buffer[]];
+  /** The keys that encrypt what the service must show to receivers of signals. The first one seals, and each opens what it sealed. */
+  readonly signalSecrets: readonly [Buffer, ...Buffer[]];
   /** The keys of sealed challenges. The first one seals, and each opens what it sealed. */
   readonly challenges: readonly Buffer[];
 }
@@ -50,6 +52,7 @@ export function readSecretKeys(config: Config): SecretKeys {
     seals: Object.freeze(masters.map(deriveSealKey)) as SecretKeys['seals'],
     decoy: deriveKey(masters[0]!, 'decoy'),
     auditSubjects: Object.freeze(masters.map((key) => deriveKey(key, 'audit-subject'))) as SecretKeys['auditSubjects'],
+    signalSecrets: Object.freeze(masters.map((key) => deriveKey(key, 'signal-secret'))) as SecretKeys['signalSecrets'],
     challenges: Object.freeze(challengeMasters.map((key) => deriveKey(key, 'challenge'))),
   });
 }

@@ -6,6 +6,17 @@ export interface SignalSettings {
   readonly keyFile: string;
   /** The issuer of the tokens, and the beginning of the URLs by which receivers call the service: `https://host` or `https://host:port`. */
   readonly issuer: string;
+  /** The files of pushes to receivers; undefined: receivers poll. */
+  readonly push?: PushFiles | undefined;
+}
+
+export interface PushFiles {
+  /** The receivers to which the service may connect (docs/runbook.md). */
+  readonly receiversFile: string;
+  /** The authorities of receivers' certificates; undefined: those that Node.js knows. */
+  readonly caFile?: string | undefined;
+  /** What the service shows to receivers that ask for a certificate; undefined: nothing. */
+  readonly client?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
 /** What a development start has generated, and where it listens. */
@@ -21,10 +32,11 @@ export function readSignalSettings(
 ): SignalSettings | undefined {
   const keyFile = settings.readOptionalFilePath('PASSKEY_SIGNAL_KEY_FILE') ?? defaults?.keyFile;
   const issuer = readIssuer(settings) ?? (defaults && `https://localhost:${String(defaults.port)}`);
+  const push = readPushFiles(settings);
   if (keyFile === undefined) return undefined;
   if (issuer === undefined)
     settings.mistakes.push('PASSKEY_SIGNAL_ISSUER is not set; PASSKEY_SIGNAL_KEY_FILE needs it');
-  return Object.freeze({ keyFile, issuer: issuer ?? '' });
+  return Object.freeze({ keyFile, issuer: issuer ?? '', push });
 }
 
 /** SSF 1.0 §7.1: an https URL without query and fragment. The paths of the service follow it, so it has no path itself. */
@@ -38,4 +50,16 @@ function readIssuer(settings: Settings): string | undefined {
       `${name} is "${value}"; it must be https:// and a host in lower case, with a port unless it is 443, and nothing after that`,
     );
   return value;
+}
+
+function readPushFiles(settings: Settings): PushFiles | undefined {
+  const receiversFile = settings.readOptionalFilePath('PASSKEY_SIGNAL_PUSH_RECEIVERS_FILE');
+  const caFile = settings.readOptionalFilePath('PASSKEY_SIGNAL_PUSH_CA_FILE');
+  const certFile = settings.readOptionalFilePath('PASSKEY_SIGNAL_PUSH_CERT_FILE');
+  const keyFile = settings.readOptionalFilePath('PASSKEY_SIGNAL_PUSH_KEY_FILE') ?? certFile;
+  if (receiversFile === undefined) return undefined;
+  if (keyFile !== undefined && certFile === undefined)
+    settings.mistakes.push('PASSKEY_SIGNAL_PUSH_CERT_FILE is not set; PASSKEY_SIGNAL_PUSH_KEY_FILE needs it');
+  const client = certFile === undefined || keyFile === undefined ? undefined : Object.freeze({ certFile, keyFile });
+  return Object.freeze({ receiversFile, caFile, client });
 }

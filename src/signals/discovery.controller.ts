@@ -2,7 +2,9 @@ import { Controller, Get, Header, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Requires } from '../access/permissions.js';
 import { answerKeySet } from '../signing-keys/publish-keys.js';
+import { PushSender } from '../push/push-sender.js';
 import { SignalKeys } from './signal-keys.js';
+import { POLL, PUSH } from './stream.entity.js';
 
 /** The paths of the endpoints that SSF 1.0 §7.1 names. Those of polls are in the configuration of each stream. */
 const ENDPOINTS = {
@@ -26,7 +28,10 @@ export interface TransmitterConfiguration extends Readonly<Record<keyof typeof E
 /** Says where and how receivers get signals. */
 @Controller()
 export class DiscoveryController {
-  constructor(private readonly keys: SignalKeys) {}
+  constructor(
+    private readonly keys: SignalKeys,
+    private readonly sender: PushSender,
+  ) {}
 
   /** SSF 1.0 §7.2. */
   @Get('.well-known/ssf-configuration')
@@ -39,7 +44,7 @@ export class DiscoveryController {
       spec_version: '1_0',
       issuer,
       ...(Object.fromEntries(urls) as Record<keyof typeof ENDPOINTS, string>),
-      delivery_methods_supported: ['urn:ietf:rfc:8936'],
+      delivery_methods_supported: this.sender.isConfigured ? [POLL, PUSH] : [POLL],
       authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:8705' }],
       default_subjects: 'ALL',
     };

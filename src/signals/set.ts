@@ -21,7 +21,7 @@ export type SubjectIdentifier =
 
 /** Signs SETs: `typ` is `secevent+jwt` (RFC 8417 §2.3), and the algorithm is that of the stream. */
 export interface SetSigner {
-  sign(claims: SetClaims, stream: StreamEntity): Promise<string>;
+  sign(claims: SetClaims, stream: Pick<StreamEntity, 'algorithm'>): Promise<string>;
 }
 
 export const SET_SIGNER = Symbol('SetSigner');
@@ -31,7 +31,11 @@ export const SET_SIGNER = Symbol('SetSigner');
  *
  * @param issuer the `iss` of the transmitter
  */
-export function buildSetClaims(signal: SignalEntity, { id, aud }: StreamEntity, issuer: string): SetClaims {
+export function buildSetClaims(
+  signal: SignalEntity,
+  { id, aud }: Pick<StreamEntity, 'id' | 'aud'>,
+  issuer: string,
+): SetClaims {
   const { rpId, userId, kind } = signal;
   return {
     iss: issuer,

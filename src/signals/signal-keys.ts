@@ -14,6 +14,8 @@ import { type AllowedKeys, readSigningKeys, type SigningKeySet } from '../signin
 import { type JwtAlgorithm, signJwtAside } from '../signing-keys/sign-jwt.js';
 import { SigningKeyFile, type SigningKeysState } from '../signing-keys/signing-key-file.js';
 import { Metrics } from '../telemetry/metrics.js';
+import type { SetClaims, SetSigner } from './set.js';
+import type { StreamEntity } from './stream.entity.js';
 
 /** SSF 1.0 §4.1.1, RFC 8417 §2.3. */
 const TYPE = 'secevent+jwt';
@@ -30,7 +32,7 @@ const KINDS: AllowedKeys = {
  * signs for the streams with that algorithm, and all keys are published.
  */
 @Injectable()
-export class SignalKeys implements OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
+export class SignalKeys implements SetSigner, OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly reloads: ReloadReporter;
   private file: SigningKeyFile | undefined;
 
@@ -84,12 +86,11 @@ export class SignalKeys implements OnModuleInit, OnApplicationBootstrap, OnModul
   }
 
   /**
-   * Signs a SET in another thread. If the last key of the algorithm is gone, the default signs.
+   * Signs a SET in another thread. If the last key of the stream's algorithm is gone, the default signs.
    *
-   * @param claims those of RFC 8417 §2.2
    * @throws Problem signals-not-configured
    */
-  sign(claims: object, algorithm: JwtAlgorithm = DEFAULT_SIGNAL_ALGORITHM): Promise<string> {
+  sign(claims: SetClaims, { algorithm }: Pick<StreamEntity, 'algorithm'>): Promise<string> {
     const { keys } = this;
     return signJwtAside(TYPE, claims, keys.find((key) => key.algorithm === algorithm) ?? keys[0]);
   }

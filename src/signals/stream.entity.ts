@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
+import type { JwtAlgorithm } from '../signing-keys/sign-jwt.js';
 
 /** SSF 1.0 §8.1.2: a paused stream holds what happens, a disabled one does not. */
 export const STREAM_STATUSES = ['enabled', 'paused', 'disabled'] as const;
@@ -69,4 +70,35 @@ export class StreamEntity {
   /** When signals of it were last dropped before they were delivered; null: never. */
   @Column({ type: 'timestamptz', name: 'dropped_at', precision: 3, nullable: true })
   droppedAt: Date | null;
+
+  /** The algorithm that signs its SETs; that of the default has a key always. */
+  @Column('text', { default: 'RS256' })
+  algorithm?: JwtAlgorithm;
+
+  /** The Authorization header of pushes, sealed; null: they have none. No answer and no log shows it. */
+  @Column('bytea', { name: 'push_authorization', nullable: true })
+  pushAuthorization?: Buffer | null;
+
+  /** The turn of the replica that pushes the stream, until `pushLease`. */
+  @Column('uuid', { name: 'push_holder', nullable: true })
+  pushHolder?: string | null;
+
+  @Column({ type: 'timestamptz', name: 'push_lease', precision: 3, nullable: true })
+  pushLease?: Date | null;
+
+  /** No push before this time; null: at once. */
+  @Column({ type: 'timestamptz', name: 'push_retry_at', precision: 3, nullable: true })
+  pushRetryAt?: Date | null;
+
+  /** Since when no push succeeded; null: the last one did, or there was none. */
+  @Column({ type: 'timestamptz', name: 'push_failing_since', precision: 3, nullable: true })
+  pushFailingSince?: Date | null;
+
+  /** How many pushes failed in a row. */
+  @Column('integer', { name: 'push_failures', default: 0 })
+  pushFailures?: number;
+
+  /** Why the last push failed; null: it did not. */
+  @Column('text', { name: 'push_failure', nullable: true })
+  pushFailure?: string | null;
 }

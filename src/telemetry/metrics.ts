@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { MigrationMetrics } from './migration-metrics.js';
 import type { PoolReading } from './pool-reading.js';
 import { registerProcessMetrics } from './process-metrics.js';
+import { createPushMetrics } from './push-metrics.js';
 import { VERSION } from './version.js';
 
 /** From a fast answer to one that has waited for the limits of the database. Seconds. */
@@ -160,10 +161,12 @@ export class Metrics {
 
   readonly reloads = new Counter({
     name: 'passkey_reloads_total',
-    help: 'Reloads of the trust store, the access policy, the attestation roots, the FIDO metadata and the receipt keys, by outcome; a failure leaves the previous one in use',
+    help: 'Reloads of the trust store, the access policy, the attestation roots, the FIDO metadata, the keys of receipts and signals and the receivers of pushes, by outcome; a failure leaves the previous one in use',
     labelNames: ['resource', 'outcome'],
     registers: [this.registry],
   });
+
+  readonly pushes = createPushMetrics(this.registry);
 
   readonly attestations = new Counter({
     name: 'passkey_attestations_total',
@@ -325,15 +328,8 @@ export class Metrics {
 
   constructor() {
     // A gauge without labels would show 0 before it is set: for a time, that is 1970.
-    for (const gauge of [
-      this.latestCheckpoint,
-      this.reconciliationCompleted,
-      this.databaseClockOffset,
-      this.spentChallengePeriodsEnd,
-      this.metadataNextUpdate,
-    ]) {
-      gauge.remove();
-    }
+    const times = [this.latestCheckpoint, this.reconciliationCompleted, this.databaseClockOffset];
+    for (const gauge of [...times, this.spentChallengePeriodsEnd, this.metadataNextUpdate]) gauge.remove();
     this.buildInfo.set({ version: VERSION, node: process.versions.node }, 1);
     registerProcessMetrics(this.registry);
   }

@@ -6,6 +6,7 @@ export const TEST_KEYS: SecretKeys = {
   seals: [deriveSealKey(Buffer.alloc(32, 1))],
   decoy: Buffer.alloc(32, 2),
   auditSubjects: [Buffer.alloc(32, 3)],
+  signalSecrets: [Buffer.alloc(32, 5)],
   challenges: [Buffer.alloc(32, 4)],
 };
 

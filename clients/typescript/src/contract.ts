@@ -1197,7 +1197,7 @@ export interface components {
              * @example https://passkeys.bank.example/v1/signals/jwks
              */
             jwks_uri: string;
-            /** @description By poll (RFC 8936). */
+            /** @description By poll (RFC 8936), and by push (RFC 8935) if the operator allows receivers. */
             delivery_methods_supported: ("urn:ietf:rfc:8935" | "urn:ietf:rfc:8936")[];
             /** Format: uri */
             configuration_endpoint: string;

@@ -22,6 +22,8 @@ import {
   type ReconciliationReading,
   SEALS,
   type SealsReading,
+  SIGNAL_PUSH,
+  type SignalPushReading,
   SIGNING_KEYS,
   type SigningKeysReading,
   SPENT_CHALLENGES,
@@ -46,6 +48,7 @@ export class ManagementModule {
     seals: SealsReading;
     spentChallenges: SpentChallengesReading;
     signingKeys: SigningKeysReading;
+    signalPush: SignalPushReading;
     reconciliation: ReconciliationReading;
     clock: Clock;
   }): DynamicModule {
@@ -65,6 +68,7 @@ export class ManagementModule {
       { provide: SEALS, useValue: service.seals },
       { provide: SPENT_CHALLENGES, useValue: service.spentChallenges },
       { provide: SIGNING_KEYS, useValue: service.signingKeys },
+      { provide: SIGNAL_PUSH, useValue: service.signalPush },
       { provide: RECONCILIATION, useValue: service.reconciliation },
       { provide: CLOCK, useValue: service.clock },
       { provide: INDICATORS, inject: [Readiness], useFactory: (readiness: Readiness) => readiness.listIndicators() },

@@ -14,7 +14,7 @@ import { parseRevocationLists } from '../../x509/revocation-list.js';
 import type { DatabaseFindings, DatabaseProbe } from './database-probe.js';
 import type { SigningKeysState } from '../../signing-keys/signing-key-file.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
-import { type AuditLogReading, type BindingKeyReading, Readiness } from './readiness.js';
+import { type AuditLogReading, type BindingKeyReading, Readiness, type SignalPushReading } from './readiness.js';
 
 const START = new Date(Math.floor(Date.now() / 1_000) * 1_000);
 const hours = (count: number): Date => new Date(START.getTime() + count * 3_600_000);
@@ -80,6 +80,7 @@ let reconciliation: ReconciliationState | undefined;
 let roots: RootsState | undefined;
 let receiptKeys: SigningKeysState | undefined;
 let signalKeys: SigningKeysState | undefined;
+let signalPush: ReturnType<SignalPushReading>;
 let seals: { areOldAccepted: boolean; newSince: Date | undefined };
 const readiness = new Readiness(
   { now: () => now },
@@ -91,6 +92,7 @@ const readiness = new Readiness(
   () => spendableUntil,
   () => reconciliation,
   { receipts: () => receiptKeys, signals: () => signalKeys },
+  () => signalPush,
   probe.service,
   new HealthIndicatorService(),
 );
@@ -368,6 +370,14 @@ describe('the readiness checks receipt_keys and signal_keys', () => {
       receipt_keys: { status: 'up', ...receiptKeys },
       signal_keys: { status: 'up', ...signalKeys },
     });
+  });
+});
+
+describe('the readiness check signal_push', () => {
+  it('counts the streams whose push fails, says why the files are refused, and is never down', () => {
+    expect(readiness.checkSignalPush()).toEqual({ signal_push: { status: 'up', message: 'not configured' } });
+    signalPush = { receivers: 2, refused: 'cannot be used', failing: 1 };
+    expect(readiness.checkSignalPush()).toEqual({ signal_push: { status: 'up', ...signalPush } });
   });
 });
 

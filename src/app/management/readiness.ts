@@ -13,6 +13,8 @@ import { isListInUse } from '../../identity/select-lists.js';
 import type { ReconciliationState } from '../../reconciliation/reconciler.js';
 import type { SealRegister } from '../../seals/seal-register.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
+import type { PushFilesState } from '../../push/push-files.js';
+import type { PushState } from '../../signals/push-scheduler.js';
 import type { SigningKeysState } from '../../signing-keys/signing-key-file.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -59,6 +61,10 @@ export interface SigningKeysReading {
 }
 export const SIGNING_KEYS = Symbol('SigningKeysReading');
 
+/** The files of pushes, and the streams whose last push failed; undefined: this process pushes nothing. */
+export type SignalPushReading = () => (PushFilesState & Partial<PushState>) | undefined;
+export const SIGNAL_PUSH = Symbol('SignalPushReading');
+
 /** undefined if another process walks. */
 export type ReconciliationReading = () => ReconciliationState | undefined;
 export const RECONCILIATION = Symbol('ReconciliationReading');
@@ -82,6 +88,7 @@ export class Readiness {
     @Inject(SPENT_CHALLENGES) private readonly readSpentChallenges: SpentChallengesReading,
     @Inject(RECONCILIATION) private readonly readReconciliation: ReconciliationReading,
     @Inject(SIGNING_KEYS) private readonly signingKeys: SigningKeysReading,
+    @Inject(SIGNAL_PUSH) private readonly readSignalPush: SignalPushReading,
     private readonly probe: DatabaseProbe,
     private readonly indicators: HealthIndicatorService,
   ) {}
@@ -101,6 +108,7 @@ export class Readiness {
       () => this.checkSpentChallenges(),
       () => this.checkAttestationRoots(),
       () => this.checkSigningKeys(),
+      () => this.checkSignalPush(),
       () => this.checkReconciliation(),
     ];
     return checks.map((check) => async () => addRunbookPages(await check()));
@@ -206,6 +214,13 @@ export class Readiness {
       return state ? check.up({ ...state }) : check.up('not configured');
     });
     return Object.assign({}, ...results) as HealthIndicatorResult;
+  }
+
+  /** Reports receivers that take no signals, and is never down: others do, and nobody needs signals to sign in. */
+  checkSignalPush(): HealthIndicatorResult {
+    const check = this.indicators.check('signal_push');
+    const state = this.readSignalPush();
+    return state ? check.up({ ...state }) : check.up('not configured');
   }
 
   /** Reports lost log lines and is never down: a service that cannot write its log still serves. */

@@ -28,6 +28,7 @@ const FAULTS: Readonly<Record<string, string>> = {
   findings: 'a-row-contradicts-the-log',
   failure: 'the-reconciliation-is-late',
   failed: 'credentialtampered-is-recorded',
+  failing: 'a-receiver-takes-no-signals',
 };
 
 /** Adds the page of the runbook to each indicator that is down or names a fault. */

@@ -26,7 +26,15 @@ export class Signals1765310000000 implements MigrationInterface {
         updated_at timestamptz(3) NOT NULL,
         active_at timestamptz(3) NOT NULL,
         verified_at timestamptz(3),
-        dropped_at timestamptz(3)
+        dropped_at timestamptz(3),
+        algorithm text NOT NULL DEFAULT 'RS256',
+        push_authorization bytea,
+        push_holder uuid,
+        push_lease timestamptz(3),
+        push_retry_at timestamptz(3),
+        push_failing_since timestamptz(3),
+        push_failures integer NOT NULL DEFAULT 0,
+        push_failure text
       );
       CREATE INDEX signal_stream_owner ON signal_stream (owner, id);
       CREATE TABLE signal_excluded_subject (
