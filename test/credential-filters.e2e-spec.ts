@@ -75,6 +75,16 @@ describe('GET /v1/credentials', () => {
     }
   });
 
+  it('has a credential of which the backup eligibility is not known in neither list', async () => {
+    const { id } = all[3]!;
+    await service.sql('UPDATE credential SET backup_eligible = NULL WHERE id = $1', [id]);
+    for (const backupEligible of ['true', 'false']) {
+      const page = await list({ rpId: RP_ID, backupEligible });
+      expect(page.data.map((each) => each.id)).not.toContain(id);
+    }
+    await service.sql('UPDATE credential SET backup_eligible = true WHERE id = $1', [id]);
+  });
+
   it.each([1, 2, 3])('pages through a filtered list by %d: each credential once, in one order', async (limit) => {
     const seen: string[] = [];
     let cursor: string | null = null;

@@ -3,13 +3,13 @@ import { Outbox } from '../signals/outbox.repository.js';
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
-import { AbstractLogger } from 'typeorm';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAccess } from '../../test/support/fake-access.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
 import { OwnerRunner } from '../../test/support/owner-runner.js';
 import { makeLogSigners, SampleLog } from '../../test/support/sample-log.js';
 import { makeSeals, TEST_KEYS } from '../../test/support/secret-keys.js';
+import { ReadRows } from '../../test/support/read-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { OpenExports } from '../access/open-exports.js';
 import { UserSeals } from '../audit/user-seals.js';
@@ -42,17 +42,6 @@ const MODEL = '11111111-2222-4333-8444-555555555555';
 /** Values of user_handle.audit_uid: the pseudonyms of one user at two relying parties. */
 const [UID, OTHER_UID] = ['11111111-1111-4111-8111-111111111111', '22222222-2222-4222-8222-222222222222'];
 
-/** Notes the statements that TypeORM runs. */
-class StatementLog extends AbstractLogger {
-  protected override writeLog(): void {
-    return;
-  }
-
-  override logQuery(text: string, parameters: unknown[] = []): void {
-    statements.push({ text, parameters });
-  }
-}
-
 /** Notes the ranges of an export, and gives no lines. */
 class FakeLines implements Pick<LogLines, 'formatRange'> {
   readonly ranges: object[] = [];
@@ -83,7 +72,7 @@ class FakeProofs implements Pick<LogProofs, 'getCheckpoint'> {
 }
 
 let database: TestDataSource;
-let statements: { text: string; parameters: unknown[] }[];
+let reads: ReadRows;
 let events: AuditReader;
 let credentials: CredentialsService;
 
@@ -116,8 +105,7 @@ beforeAll(async () => {
       ) made;
     ANALYZE`);
   const { dataSource } = database;
-  dataSource.setOptions({ logging: ['query'] });
-  dataSource.logger = new StatementLog();
+  reads = new ReadRows(dataSource, /^(credential$|user_handle|audit_event|audit_leaf)/);
   const { service, refusals } = new FakeAudit();
   const clock = { now: () => new Date() };
   events = new AuditReader(
@@ -140,43 +128,15 @@ beforeAll(async () => {
   );
 });
 beforeEach(() => {
-  statements = [];
+  reads.statements = [];
 });
 afterAll(() => database.close());
 
 const createContext = (relyingParties: string[] | null = null): AuthorizedContext =>
   makeAuthorizedContext({}, relyingParties);
 
-interface Plan {
-  readonly 'Relation Name'?: string;
-  readonly 'Actual Rows': number;
-  readonly 'Actual Loops': number;
-  readonly 'Rows Removed by Filter'?: number;
-  readonly Plans?: Plan[];
-}
-
 /** Counts the rows of the large tables that the statements so far have read, whether or not they kept them. */
-async function countRowsRead(): Promise<number> {
-  let rows = 0;
-  const count = (plan: Plan): void => {
-    if (/^(credential$|user_handle|audit_event|audit_leaf)/.test(plan['Relation Name'] ?? '')) {
-      rows += (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops'];
-    }
-    plan.Plans?.forEach(count);
-  };
-  const session = database.dataSource.createQueryRunner();
-  for (const { text, parameters } of statements.slice()) {
-    // Statements are planned as in the service: in the same transaction, with the same settings.
-    if (!text.startsWith('SELECT')) await session.query(text, parameters);
-    else {
-      const explain = `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`;
-      const [row] = (await session.query(explain, parameters)) as { 'QUERY PLAN': [{ Plan: Plan }] }[];
-      count(row!['QUERY PLAN'][0].Plan);
-    }
-  }
-  await session.release();
-  return rows;
-}
+const countRowsRead = (): Promise<number> => reads.count();
 
 describe('a page of the audit log reads a bounded number of rows', () => {
   it.each([
@@ -221,7 +181,7 @@ describe('the search for the newest change of the audit key', () => {
     const changes = new KeyChanges(makeLogKeys(origin, makeLogSigners(origin), former), audit.service);
     await changes.recordOnce(database.dataSource.manager, { note: await new SampleLog(1).makeCheckpoint(1) });
     expect(audit.entries.map(({ type }) => type)).toEqual(['audit.rekey']);
-    expect(statements).toHaveLength(1);
+    expect(reads.statements).toHaveLength(1);
     expect(await countRowsRead()).toBe(0);
   });
 });
@@ -250,7 +210,7 @@ describe('a page of credentials reads a bounded number of rows', () => {
     ['suspended, of a relying party where none is', { rpId: 'rare', status: 'suspended' as const }],
   ])('%s', async (_, query) => {
     await credentials.list(createContext(), { ...query, limit: PAGE });
-    expect(statements.length).toBeGreaterThan(0);
+    expect(reads.statements.length).toBeGreaterThan(0);
     // The rows of a time are sorted together.
     expect(await countRowsRead()).toBeLessThanOrEqual(PAGE + 1 + PER_TIME);
   });
@@ -283,7 +243,7 @@ describe('a page of credentials reads a bounded number of rows', () => {
     const [context, ids] = [createContext(['rare', 'seldom']), [] as string[]];
     let [pages, cursor] = [0, undefined as string | undefined];
     do {
-      statements = [];
+      reads.statements = [];
       const page = await credentials.list(context, { backedUp: 'true', limit: PAGE, ...(cursor && { cursor }) });
       expect(await countRowsRead()).toBeLessThanOrEqual(SCANNED_ROWS + PAGE + 1 + PER_TIME);
       ids.push(...page.data.map(({ id }) => id));
@@ -321,9 +281,9 @@ describe('the check of an unknown credential', () => {
 describe('a list of credentials', () => {
   it('is limited to the caller’s relying parties by the query itself, whatever the caller names', async () => {
     const countListed = async (relyingParties: string[], rpId?: string): Promise<number> => {
-      statements = [];
+      reads.statements = [];
       await credentials.list(createContext(relyingParties), { limit: PAGE, ...(rpId && { rpId }) });
-      const [{ text, parameters } = { text: '', parameters: [] }] = statements;
+      const [{ text, parameters } = { text: '', parameters: [] }] = reads.statements;
       return (await database.sql(text, parameters)).length;
     };
     expect(await countListed(['rare'])).toBe(ROWS / 4000);

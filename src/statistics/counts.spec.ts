@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { FakeClock } from '../../test/support/fake-clock.js';
+import { ReadRows } from '../../test/support/read-rows.js';
 import { openTestDataSource, type TestDataSource } from '../../test/support/test-data-source.js';
 import { CeremonyCountsRepository, HOUR_MS, LEAVES } from './ceremony-counts.repository.js';
 import { CredentialCountsRepository, PASSKEYS } from './credential-counts.repository.js';
@@ -252,4 +253,31 @@ describe('the counts of passkeys', () => {
       expect(await credentials.isDue(NOW)).toBe(false);
     },
   );
+});
+
+describe('a table that grows', () => {
+  it('does not make a statement read more than its part', async () => {
+    await addParties('large', 'few');
+    await addPasskeys(4 * PASSKEYS, 'large');
+    await addPasskeys(20, 'few');
+    for (let day = 0; day < 5; day += 1) await addEvents(2 * LEAVES, new Date(NOW.getTime() - day * 24 * HOUR_MS));
+    await database.sql('ANALYZE');
+    const { dataSource } = database;
+    const reads = new ReadRows(dataSource, /^(credential$|audit_event|audit_leaf|statistic)/);
+    const during = async (work: () => Promise<unknown>): Promise<number> => {
+      reads.statements = [];
+      await work();
+      return reads.count();
+    };
+    await ceremonies.count(NOW);
+    // The leaves and their events, and the row of the turn.
+    expect(await during(() => ceremonies.count(NOW))).toBeLessThanOrEqual(2 * LEAVES + 10);
+    expect(await during(() => ceremonies.readLog())).toBeLessThanOrEqual(10);
+    await countAll();
+    expect(await during(() => ceremonies.readHours('rp', HOUR - 24, HOUR + 1))).toBeLessThanOrEqual(48);
+    expect(await during(() => credentials.read('large', NOW))).toBeLessThanOrEqual(PASSKEYS + 10);
+    expect(await during(() => credentials.read('few', NOW))).toBeLessThanOrEqual(20);
+    // The passkeys of 65 seconds are sorted together.
+    expect(await during(() => credentials.walk(NOW))).toBeLessThanOrEqual(4 * PASSKEYS + (3 * 65_536) / 40 + 30);
+  });
 });

@@ -34,21 +34,28 @@ interface WalkPlace {
 }
 
 interface CountedPage {
+  /** The last id of a page that is full; null: there are no more passkeys. */
   readonly last: string | null;
   readonly groups: CountedGroup[] | null;
 }
 
-/** SQL: counts up to PASSKEYS passkeys of the relying party $1 after the id $2, as unused those before $3. */
-const COUNT_PAGE = nameStatement<CountedPage>(
-  'statistics-count-passkeys',
-  `WITH page AS MATERIALIZED (
+/** SQL: counts up to PASSKEYS passkeys of a source, as unused those that were not used since $2. */
+const countSql = (source: string): string => `WITH page AS MATERIALIZED (
      SELECT id, status, aaguid, algorithm, backup_eligible AS "backupEligible", backed_up AS "backedUp", attestation_trust AS trust,
-            coalesce(last_used_at, created_at) < $3::timestamptz AS unused
-       FROM credential WHERE rp_id = $1 AND left(id::text, 8) >= left($2::uuid::text, 8) AND id > $2::uuid
-      ORDER BY left(id::text, 8), id LIMIT ${String(PASSKEYS)}),
+            coalesce(last_used_at, created_at) < $2::timestamptz AS unused
+       FROM ${source} LIMIT ${String(PASSKEYS)}),
    groups AS (
      SELECT status, aaguid, algorithm, "backupEligible", "backedUp", trust, unused, count(*) AS count FROM page GROUP BY 1, 2, 3, 4, 5, 6, 7)
-   SELECT (SELECT id FROM page OFFSET ${String(PASSKEYS - 1)}) AS last, (SELECT json_agg(groups) FROM groups) AS groups`,
+   SELECT (SELECT id FROM page OFFSET ${String(PASSKEYS - 1)}) AS last, (SELECT json_agg(groups) FROM groups) AS groups`;
+
+/** SQL: passkeys of the relying party $1, in the order of the disk. */
+const COUNT_FEW = nameStatement<CountedPage>('statistics-count-few', countSql('credential WHERE rp_id = $1'));
+/** SQL: passkeys of the relying party $1 after the id $3. */
+const COUNT_PAGE = nameStatement<CountedPage>(
+  'statistics-count-page',
+  countSql(
+    'credential WHERE rp_id = $1 AND left(id::text, 8) >= left($3::uuid::text, 8) AND id > $3::uuid ORDER BY left(id::text, 8), id',
+  ),
 );
 
 const READ = nameStatement<ComputedCounts>(
@@ -68,7 +75,8 @@ export class CredentialCountsRepository {
   async read(rpId: string, now: Date): Promise<ComputedCounts | undefined> {
     const [stored] = await READ.run(this.dataSource, [rpId]);
     if (stored) return stored;
-    const { last, groups } = await this.dataSource.transaction((manager) => countPage(manager, rpId, FIRST_ID, now));
+    const [few] = await COUNT_FEW.run(this.dataSource, [rpId, getUnusedSince(now)]);
+    const { last, groups } = few!;
     return last === null ? { counts: addGroups(NO_CREDENTIALS, groups ?? []), computedAt: now } : undefined;
   }
 
@@ -119,8 +127,12 @@ export class CredentialCountsRepository {
 /** The index has the order of the page. PostgreSQL may expect few passkeys, and would read and sort all. */
 async function countPage(manager: EntityManager, rpId: string, after: string, now: Date): Promise<CountedPage> {
   await manager.query('SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL jit = off');
-  const [page] = await COUNT_PAGE.run(manager, [rpId, after, new Date(now.getTime() - UNUSED_MS)]);
+  const [page] = await COUNT_PAGE.run(manager, [rpId, getUnusedSince(now), after]);
   return page!;
+}
+
+function getUnusedSince(now: Date): Date {
+  return new Date(now.getTime() - UNUSED_MS);
 }
 
 function isDue({ due_at: dueAt }: { readonly due_at: Date | number }, now: Date): boolean {
