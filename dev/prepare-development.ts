@@ -21,7 +21,7 @@ services:
     permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, passkeys:read, passkeys:manage, payments:confirm]
     receiptAudiences: [https://shop.example]
   - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/operator
-    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, statistics:read]
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, passkeys:import, statistics:read]
   - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auditor
     permissions: [audit:read, audit:export, statistics:read]
 `;

@@ -21,6 +21,7 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['POST', '/v1/payments', {}, may, no, no, no],
   ['GET', '/v1/credentials', undefined, may, may, no, no],
   ['GET', '/v1/credentials/export?rpId=login.example.com', undefined, no, may, no, no],
+  ['POST', '/v1/credentials/import?rpId=login.example.com', {}, no, may, no, no],
   ['GET', `/v1/credentials/${NOWHERE}`, undefined, may, may, no, no],
   ['PATCH', `/v1/credentials/${NOWHERE}`, {}, may, no, no, no],
   ['POST', `/v1/credentials/${NOWHERE}/suspend`, {}, may, no, no, no],

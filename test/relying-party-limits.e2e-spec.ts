@@ -25,7 +25,7 @@ services:
   - id: ${toSpiffeId(LIMITED)}
     permissions:
       [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read,
-       passkeys:manage, passkeys:erase, passkeys:export, relying-parties:read, relying-parties:write, audit:read, audit:export, statistics:read, approvals:decide]
+       passkeys:manage, passkeys:erase, passkeys:export, passkeys:import, relying-parties:read, relying-parties:write, audit:read, audit:export, statistics:read, approvals:decide]
     relyingParties: [mine.example.com]
 approvals:
   permissions: [relying-parties:write]
@@ -140,6 +140,7 @@ const ROUTES: Row[] = [
   ...ANSWERS.map(([ceremony, path]): Row => [`POST ${path}`, SPENT, () => '', (of) => answerOf(of, ceremony)]),
   ['GET /v1/credentials', RP_DENIED, ({ rpId }) => `?rpId=${rpId}`, nothing],
   ['GET /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, nothing],
+  ['POST /v1/credentials/import', RP_DENIED, ({ rpId }) => `?rpId=${rpId}`, () => null],
   ['PATCH /v1/credentials/{id}', UNKNOWN, ({ credential }) => credential, () => ({ name: 'Mine now' })],
   ['POST /v1/credentials/{id}/suspend', UNKNOWN, ({ credential }) => credential, () => because],
   ['POST /v1/credentials/{id}/reinstate', UNKNOWN, ({ credential }) => credential, () => because],

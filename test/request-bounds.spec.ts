@@ -15,6 +15,7 @@ import { UsersController } from '../src/credentials/users.controller.js';
 import { BrowserKeysController } from '../src/payments/browser-keys.controller.js';
 import { PaymentsController } from '../src/payments/payments.controller.js';
 import { ExportController } from '../src/portability/export.controller.js';
+import { ImportController } from '../src/portability/import.controller.js';
 import { ReceiptsController } from '../src/receipts/receipts.controller.js';
 import { DiscoveryController } from '../src/signals/discovery.controller.js';
 import { RelyingPartiesController } from '../src/relying-parties/relying-parties.controller.js';
@@ -44,6 +45,7 @@ const CONTROLLERS = [
   ExportController,
   ConfirmationsController,
   PaymentsController,
+  ImportController,
   ReceiptsController,
   DiscoveryController,
   AuditController,
@@ -83,7 +85,8 @@ function listDocumentedParts(): Map<string, Schema> {
       const [inQuery, inPath] = ['query', 'path'].map((place) => all.filter((parameter) => parameter.in === place));
       if (inQuery!.length > 0) parts.set(`${route} query`, toObjectSchema(inQuery!));
       if (inPath!.length > 0) parts.set(`${route} param`, toObjectSchema(inPath!));
-      if (requestBody) parts.set(`${route} body`, resolve(requestBody).content['application/json']!.schema);
+      const json = requestBody && resolve(requestBody).content['application/json'];
+      if (json) parts.set(`${route} body`, json.schema);
     }
   }
   return parts;

@@ -1,6 +1,10 @@
 import type { AuditArchiveEntity } from '../../src/audit-log/log.entities.js';
 import { parseIdTime } from '../../src/audit/audit-event.repository.js';
-import { CREDENTIAL_CHANGES, RELYING_PARTY_CHANGES } from '../../src/reconciliation/held-pages.repository.js';
+import {
+  CREDENTIAL_CHANGES,
+  IMPORT_TYPE,
+  RELYING_PARTY_CHANGES,
+} from '../../src/reconciliation/held-pages.repository.js';
 import type { MissingRow } from '../../src/reconciliation/judge-rows.js';
 import { ERASURE_TYPE, type LoggedChange, RowHistory } from '../../src/reconciliation/row-history.js';
 import type { EventsElsewhere } from '../../src/reconciliation/walk-page.js';
@@ -48,6 +52,7 @@ interface ExportLine {
       readonly credential?: { readonly uid?: string; readonly user_uid?: string };
       readonly credential_version?: number;
       readonly rp_id?: string;
+      readonly status?: string;
       readonly status_reason?: string;
       readonly version?: number;
     };
@@ -155,7 +160,14 @@ export class ExportedEvents implements EventsElsewhere {
 
   private addEvent(leaf: number, { metadata, status, entity, unmapped }: NonNullable<ExportLine['event']>): void {
     this.events.add(leaf);
-    const { credential, credential_version, rp_id: rpId = '', status_reason: reason, version } = unmapped;
+    const {
+      credential,
+      credential_version,
+      rp_id: rpId = '',
+      status: imported,
+      status_reason: reason,
+      version,
+    } = unmapped;
     if (status !== 'Success' || !(TELLING.has(metadata.event_code) || credential_version !== undefined)) return;
     const type = this.share(metadata.event_code);
     const user = (type === ERASURE_TYPE ? entity?.uid : credential?.user_uid) ?? null;
@@ -166,6 +178,7 @@ export class ExportedEvents implements EventsElsewhere {
       leaf,
       user,
       version: (ofCredential ? credential_version : version) ?? null,
+      ...(metadata.event_code === IMPORT_TYPE && imported !== undefined && { status: this.share(imported) }),
       ...(reason !== undefined && { reason: this.share(reason) }),
     };
     if (type === ERASURE_TYPE) {

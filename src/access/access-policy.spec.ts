@@ -93,6 +93,7 @@ describe('an access policy', () => {
         'spiffe://passkey-manager.local/operator': [
           'passkeys:erase',
           'passkeys:export',
+          'passkeys:import',
           'passkeys:read',
           'relying-parties:read',
           'relying-parties:write',

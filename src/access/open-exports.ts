@@ -15,11 +15,13 @@ const MAX_OPEN = 2;
 
 interface Demand {
   readonly permission: Permission;
+  /** What is counted and limited together. */
+  readonly kind?: 'export' | 'import';
   /** The relying party whose data is exported; undefined: the lines are limited to those of the caller. */
   readonly rpId?: string;
 }
 
-/** Opens exports: answers that run long, so their number is limited and their caller is authorized again and again. */
+/** Opens exports and imports: answers that run long, so their number is limited and their caller is authorized again and again. */
 @Injectable()
 export class OpenExports {
   private readonly logger = new Logger(OpenExports.name);
@@ -35,17 +37,17 @@ export class OpenExports {
    */
   async begin(
     context: AuthorizedContext,
-    { permission, rpId }: Demand,
+    { permission, rpId, kind = 'export' }: Demand,
     begin: () => Promise<AsyncIterable<Buffer>>,
   ): Promise<Readable> {
-    const end = this.count(context.caller.spiffeId);
+    const end = this.count(context.caller.spiffeId, kind);
     try {
       const isAuthorized = (): Promise<boolean> => this.access.isStillAllowed(context, permission, rpId);
       // The answer has begun, so it breaks off, and no filter sees the error.
       return reauthorizeStream(await begin(), isAuthorized)
         .once('close', end)
         .once('error', (error) => {
-          if (!(error instanceof Problem)) this.reportBreak(context, error);
+          if (!(error instanceof Problem)) this.reportBreak(context, kind, error);
         });
     } catch (error) {
       end();
@@ -53,22 +55,23 @@ export class OpenExports {
     }
   }
 
-  private reportBreak({ requestId }: AuthorizedContext, error: Error): void {
-    this.logger.error({ message: 'an export broke off', requestId, ...describeDatabaseError(error), error });
+  private reportBreak({ requestId }: AuthorizedContext, kind: string, error: Error): void {
+    this.logger.error({ message: `an ${kind} broke off`, requestId, ...describeDatabaseError(error), error });
   }
 
   /** Counts an export of an identity. @returns a function that ends it */
-  private count(identity: string): () => void {
-    const open = this.open.get(identity) ?? 0;
+  private count(identity: string, kind: string): () => void {
+    const key = `${kind} ${identity}`;
+    const open = this.open.get(key) ?? 0;
     if (open >= MAX_OPEN) {
-      const detail = `the caller already has ${String(open)} open exports; the limit is ${String(MAX_OPEN)}`;
+      const detail = `the caller already has ${String(open)} open ${kind}s; the limit is ${String(MAX_OPEN)}`;
       throw new Problem('rate-limited', { retryAfter: 10, detail });
     }
-    this.open.set(identity, open + 1);
+    this.open.set(key, open + 1);
     return () => {
-      const left = this.open.get(identity)! - 1;
-      if (left > 0) this.open.set(identity, left);
-      else this.open.delete(identity);
+      const left = this.open.get(key)! - 1;
+      if (left > 0) this.open.set(key, left);
+      else this.open.delete(key);
     };
   }
 }

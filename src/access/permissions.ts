@@ -10,6 +10,7 @@ export const PERMISSIONS = [
   'passkeys:manage',
   'passkeys:erase',
   'passkeys:export',
+  'passkeys:import',
   'relying-parties:read',
   'relying-parties:write',
   'audit:read',

@@ -10,9 +10,16 @@ import { Refusals } from '../audit/refusals.js';
 import { ChallengeCounts } from '../challenges/challenge-counts.js';
 import { type Clock, CLOCK } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
-import { assignRequestId, orderExchanges, refuseConnection, toUnparsableProblem } from '../http/exchanges.js';
+import {
+  assignRequestId,
+  orderExchanges,
+  isTimeout,
+  refuseConnection,
+  toUnparsableProblem,
+} from '../http/exchanges.js';
 import { refuseAmbiguousHeads, refuseBadEncoding, refuseForeignTargets, requireHost } from '../http/request-head.js';
 import { acceptJsonBodies, BODY_LIMIT_BYTES } from '../http/json-body.js';
+import { acceptLineBodies, isStreaming } from '../http/line-body.js';
 import { QueryGuard } from '../http/query.guard.js';
 import { cutStalledConnections, setRequestTimeouts } from '../http/connection-limits.js';
 import { createValidationPipe } from '../http/validation.js';
@@ -65,6 +72,7 @@ export function createAdapter(
     routerOptions: { maxParamLength: 3_100 },
     // Answers bytes that are not a request, and a request that arrives too late.
     clientErrorHandler: (error, socket) => {
+      if (isTimeout(error) && isStreaming(socket)) return;
       refuseConnection(socket, toUnparsableProblem(error));
     },
     // Answers what Fastify refuses before its hooks run: an unreadable path, or a parameter that is too long.
@@ -107,8 +115,9 @@ export function installRequestPipeline(app: NestFastifyApplication, { trust, pin
   refuseForeignTargets(fastify, (name) => isNamed(name, trust.value.certificate));
   refuseBadEncoding(fastify);
 
-  // The body must be strict JSON.
+  // The body must be strict JSON, or lines of it where a route takes them.
   acceptJsonBodies(fastify);
+  acceptLineBodies(fastify);
 
   // Guards. CallerGuard verifies the connection again, because the body may have taken long to arrive. SealKeyGuard lets
   // nothing through that could be sealed with a key that ends. PermissionGuard checks the permission, and QueryGuard refuses

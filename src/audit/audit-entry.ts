@@ -32,6 +32,7 @@ export const AUDIT_EVENTS = {
   'confirmation.verify': [3, 3002, 99, 'Confirm'],
   'payment.verify': [3, 3002, 99, 'Confirm'],
   'credential.register': [3, 3001, 10, 'MFA Factor Enable'],
+  'credential.import': [3, 3001, 10, 'MFA Factor Enable'],
   'credential.revoke': [3, 3001, 11, 'MFA Factor Disable'],
   'credential.rename': [3, 3004, 3, 'Update'],
   'credential.suspend': [3, 3004, 12, 'Suspend'],

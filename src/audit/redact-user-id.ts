@@ -4,7 +4,7 @@ import type { AuditEntry } from './audit-entry.js';
 export const REDACTED = '{user.uid}';
 
 /** Facts that callers write. An identity proof has a time beside these members. */
-const WRITTEN_BY_CALLERS: ReadonlySet<string> = new Set(['method', 'purpose', 'reference', 'status_reason']);
+const WRITTEN_BY_CALLERS: ReadonlySet<string> = new Set(['method', 'purpose', 'reference', 'source', 'status_reason']);
 
 /** An id shorter than this is likely to be part of other words. */
 const SHORT = 4;

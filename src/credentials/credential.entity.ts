@@ -203,3 +203,13 @@ export function toCredentialRecord(credential: CredentialEntity): Record<string,
   }
   return record;
 }
+
+/** The longest name of a passkey in the contract. The name of a model can be longer. */
+const MAX_NAME_CHARACTERS = 64;
+
+/** Names a passkey that nobody has named after its model; null: the model has no name. */
+export function chooseName(model: { readonly name: string } | null): string {
+  return Array.from(model?.name ?? 'Passkey')
+    .slice(0, MAX_NAME_CHARACTERS)
+    .join('');
+}

@@ -33,12 +33,9 @@ import { ADVICE, type Reason, Refusal, refuseUnless } from '../webauthn/refusal.
 import { chooseUserVerification } from '../webauthn/options.js';
 import { demandAllowedModel, demandBackup } from './authenticator-policy.js';
 import { CredentialBindings } from './credential-bindings.js';
-import type { CredentialEntity } from './credential.entity.js';
+import { chooseName, type CredentialEntity } from './credential.entity.js';
 import { RefusedAnswerRecorder } from './refused-answer-recorder.js';
 import type { RegisterCredentialDto, RegistrationResponseDto } from './dto/ceremony-answer.dto.js';
-
-/** The longest name of a passkey in the contract. The name of a model can be longer. */
-const MAX_NAME_CHARACTERS = 64;
 
 /** A challenge for a registration, with the relying party whose policy the answer is checked against. */
 interface Ceremony extends Pick<RelyingPartyEntity, 'origins' | 'version'> {
@@ -157,7 +154,7 @@ export class RegisterCredential {
       id: makeUuidv7(now),
       rpId: challenge.rpId,
       userId: challenge.userId,
-      name: name ?? this.chooseName(verified.aaguid),
+      name: name ?? chooseName(this.authenticators.findLabel(verified.aaguid)),
       status: 'active' as const,
       statusReason: null,
       statusChangedAt: now,
@@ -174,11 +171,6 @@ export class RegisterCredential {
       userHandle: null,
       version: 1,
     });
-  }
-
-  private chooseName(aaguid: string): string {
-    const { name } = this.authenticators.findLabel(aaguid) ?? { name: 'Passkey' };
-    return Array.from(name).slice(0, MAX_NAME_CHARACTERS).join('');
   }
 
   /**

@@ -225,6 +225,11 @@ function renderAnswer(problem: Problem): string {
   );
 }
 
+/** True if node:http reports that a request did not arrive in time. */
+export function isTimeout({ code }: { readonly code?: string }): boolean {
+  return code === 'ERR_HTTP_REQUEST_TIMEOUT';
+}
+
 /**
  * Describes a request that the HTTP parser could not read.
  *
@@ -235,7 +240,7 @@ export function toUnparsableProblem({ code = '' }: Error & { code?: string }): P
     return createTooLargeProblem('there are more than 16 KiB of headers, or more than 64 headers');
   if (code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW')
     return createTooLargeProblem('a chunk has more than 16 KiB of extensions');
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return createMalformedProblem('the request did not arrive in time');
+  if (isTimeout({ code })) return createMalformedProblem('the request did not arrive in time');
   return code.startsWith('HPE_') ? createMalformedProblem('the request is not HTTP/1.1') : undefined;
 }
 

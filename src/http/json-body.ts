@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Problem } from './problem.js';
 import { parseStrictJson } from './strict-json.js';
 
@@ -17,13 +17,9 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
         done(null);
         return;
       }
-      const { 'content-encoding': encoding, 'content-type': mediaType = '' } = request.headers;
-      if (/;\s*charset=(?!"?utf-8"?\s*(;|$))/i.test(mediaType)) {
-        done(new Problem('media-type-unsupported', { detail: 'the charset must be UTF-8' }));
-        return;
-      }
-      if (encoding !== undefined && encoding !== 'identity') {
-        done(new Problem('media-type-unsupported', { detail: 'the body must not be compressed' }));
+      const flaw = findEncodingFlaw(request);
+      if (flaw) {
+        done(flaw);
         return;
       }
       let value: unknown;
@@ -36,4 +32,14 @@ export function acceptJsonBodies(fastify: FastifyInstance): void {
       done(null, value);
     },
   );
+}
+
+/** Finds why a body is not plain UTF-8, by the head of its request. */
+export function findEncodingFlaw({ headers }: Pick<FastifyRequest, 'headers'>): Problem | undefined {
+  const { 'content-encoding': encoding, 'content-type': mediaType = '' } = headers;
+  if (/;\s*charset=(?!"?utf-8"?\s*(;|$))/i.test(mediaType))
+    return new Problem('media-type-unsupported', { detail: 'the charset must be UTF-8' });
+  return encoding === undefined || encoding === 'identity'
+    ? undefined
+    : new Problem('media-type-unsupported', { detail: 'the body must not be compressed' });
 }

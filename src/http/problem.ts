@@ -14,6 +14,7 @@ export const PROBLEMS = {
   'challenge-spent': { status: 409, title: 'The challenge was never issued, has expired or was already used' },
   'credential-exists': { status: 409, title: 'The credential is already registered' },
   'credential-state': { status: 409, title: 'The credential is in a state that does not allow this' },
+  'import-conflict': { status: 409, title: 'What is stored says otherwise' },
   'relying-party-conflict': { status: 409, title: 'The relying party has changed since it was read' },
   'approval-state': { status: 409, title: 'The request for an approval can no longer be decided' },
   'request-too-large': { status: 413, title: 'The request is too large' },

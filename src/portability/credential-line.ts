@@ -5,6 +5,9 @@
  *  - export.controller.ts exports the passkeys of a relying party. export-credentials.ts verifies the seals and records what happens,
  *    export-pages.repository.ts reads, export-line.ts writes a line, and export-frame.ts has the first line and the last one, which
  *    is signed. export-verifier.ts verifies an export, also without the service.
+ *  - import.controller.ts imports lines. import-credentials.ts reads them as they arrive and answers with verdicts, import-batch.ts
+ *    judges and stores a batch by judge-line.ts, import.repository.ts has its two statements. dry-run-memory.ts stands in for the table
+ *    where nothing is to be stored.
  */
 import { validateSync } from 'class-validator';
 import { selectTransports } from '../challenges/descriptors.js';

@@ -18,6 +18,8 @@ export const CREDENTIAL_CHANGES = [
   'credential.reinstate',
   'credential.revoke',
 ] as const;
+/** The type of the events that make a credential of another service. They have a version, which TELLS finds them by. */
+export const IMPORT_TYPE = 'credential.import';
 /** The types of events that make or change a relying party. */
 export const RELYING_PARTY_CHANGES = ['relying-party.create', 'relying-party.update', 'relying-party.seal'] as const;
 
@@ -38,6 +40,7 @@ const NUMBER = (member: string): string => `substring(event FROM '"${member}":([
 const CHANGE = `json_build_object('id', id, 'type', type, 'user', user_id,
     'leaf', leaf_index,
     'version', CASE WHEN type LIKE 'relying-party.%' THEN ${NUMBER('version')} ELSE ${NUMBER('credential_version')} END,
+    'status', CASE WHEN type = '${IMPORT_TYPE}' THEN substring(event FROM '"status":"(active|suspended|revoked)"') END,
     'found', CASE WHEN type = '${FINDING_TYPE}' THEN substring(event FROM '"found":"([^"\\\\]*)"') END)`;
 
 /** SQL: the events that tell of a subject and have a place in the log. Nobody without a key of the service makes one. */
@@ -208,7 +211,7 @@ function logPage(table: LoggedTable, type: string): LogPage {
 
 /** By the type of their events. */
 export const LOG_PAGES: readonly (readonly [type: string, page: LogPage])[] = [
-  ...CREDENTIAL_CHANGES.map((type) => [type, logPage('credential', type)] as const),
+  ...[...CREDENTIAL_CHANGES, IMPORT_TYPE].map((type) => [type, logPage('credential', type)] as const),
   ...RELYING_PARTY_CHANGES.map((type) => [type, logPage('relying_party', type)] as const),
 ];
 

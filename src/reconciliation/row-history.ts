@@ -11,6 +11,8 @@ export interface LoggedChange {
   readonly user: string | null;
   /** In an exported event about a status: why it was changed. */
   readonly reason?: string;
+  /** In an event of an import: the status of the credential. */
+  readonly status?: string | null | undefined;
   /** In an event about a finding: what was found (`Finding`). */
   readonly found?: string | null | undefined;
 }
@@ -62,8 +64,9 @@ export class RowHistory {
     else {
       this.newest = pickNewer(this.newest, change);
       if (!UNLISTED.has(type)) this.listed = pickNewer(this.listed, change);
-      if (type === 'credential.revoke') this.revocation = change;
-      if (type in STATUS_AFTER) this.transition = pickNewer(this.transition, change);
+      const status = getStatusAfter(change);
+      if (status === 'revoked') this.revocation = change;
+      if (status !== undefined) this.transition = pickNewer(this.transition, change);
       if (version !== null && version > (this.highest?.version ?? -1)) this.highest = change;
     }
   }
@@ -85,8 +88,12 @@ export class RowHistory {
 
   /** The status of the credential; undefined if no event at hand tells. */
   get status(): string | undefined {
-    return this.revocation ? 'revoked' : this.transition && STATUS_AFTER[this.transition.type];
+    return this.revocation ? 'revoked' : this.transition && getStatusAfter(this.transition);
   }
+}
+
+function getStatusAfter({ type, status }: LoggedChange): string | undefined {
+  return STATUS_AFTER[type] ?? status ?? undefined;
 }
 
 function pickNewer(known: LoggedChange | undefined, change: LoggedChange): LoggedChange {

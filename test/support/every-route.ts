@@ -4,6 +4,7 @@ import { generateKey } from './authenticator/keys.js';
 import type { AuthenticationChallenge } from './bodies.js';
 import { type Ceremonies, requireStatus } from './ceremonies.js';
 import type { Answer } from './client.js';
+import { encodeLines, movePasskey } from './imports.js';
 import { PaymentCeremonies } from './payment-ceremonies.js';
 import { type TestService, type TestServiceOptions, toSpiffeId } from './service.js';
 
@@ -13,7 +14,7 @@ services:
   - id: ${toSpiffeId('auth-service')}
     permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage]
   - id: ${toSpiffeId('operator')}
-    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export]
+    permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, passkeys:import]
   - id: ${toSpiffeId('second')}
     permissions: [approvals:decide]
   - id: ${toSpiffeId('auditor')}
@@ -22,12 +23,12 @@ approvals:
   permissions: [relying-parties:write]
 `;
 
-/** Requests that change nothing and record no event of their own. */
+/** Requests that change nothing and record no event of their own, and one whose verdicts say so, line by line. */
 export const UNRECORDED = [
   ...['POST /v1/challenges/confirmation', 'POST /v1/challenges/payment'],
   ...['POST /v1/challenges/registration', 'POST /v1/challenges/authentication'],
   ...['GET /v1/credentials', 'GET /v1/credentials/{id}', 'GET /v1/credentials/{id}/browser-keys'],
-  ...['GET /v1/users/{userId}/signals'],
+  ...['GET /v1/users/{userId}/signals', 'POST /v1/credentials/import'],
   ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
   ...['GET /v1/relying-parties/{rpId}/migration'],
   ...['GET /v1/approvals', 'GET /v1/approvals/{id}', 'GET /v1/statistics'],
@@ -154,6 +155,14 @@ function listRequests(
     ['POST /v1/challenges/registration', () => login.requestRegistration('grace')],
     ['POST /v1/challenges/authentication', () => login.requestAuthentication({ userId: 'ada' })],
     of('auth-service', 'GET /v1/credentials'),
+    [
+      'POST /v1/credentials/import',
+      () =>
+        service.client.send('operator', 'POST', '/v1/credentials/import?rpId=login.example.com', {
+          headers: { 'content-type': 'application/x-ndjson' },
+          body: encodeLines([movePasskey(new Authenticator(), 'login.example.com', 'moved')]),
+        }),
+    ],
     of('auth-service', 'GET /v1/credentials/{id}', { id }),
     of('auth-service', 'PATCH /v1/credentials/{id}', { id }, { name: 'Renamed' }),
     of('auth-service', 'POST /v1/credentials/{id}/suspend', { id }, reason),

@@ -200,6 +200,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/credentials/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Import passkeys of another service
+         * @description Takes one passkey a line (`CredentialLine`) and answers, while the lines arrive, with one verdict a line
+         *     (`ImportVerdict`), in the order of the lines. Lines with nothing in them get none. The last line of the answer is an
+         *     `ImportSummary`. A malformed line stops nothing.
+         *
+         *     What has a verdict is stored, together with its audit event. So an upload that broke off goes on from
+         *     `nextLine`, or begins anew: a line whose passkey is stored already gets `exists`. Read the answer while you send:
+         *     the service stops reading when nobody takes its verdicts.
+         *
+         *     The size of the body has no limit; a line may have 65,536 bytes. If no piece of the body arrives for 15 seconds, the
+         *     answer ends. A dry run stores nothing and gives the same verdicts, for at most 2,000,000 passkeys.
+         */
+        post: operations["importCredentials"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/credentials/verify": {
         parameters: {
             query?: never;
@@ -1448,6 +1477,126 @@ export interface components {
             /** @description The reason for the last change of `status`; `null` if it has not changed since registration. */
             statusReason: string | null;
         };
+        /** @description A passkey on one line of JSON, of at most 65,536 bytes. A null counts as absent wherever a member may be absent. The members after `source` are those that only an export of this service has. */
+        CredentialLine: {
+            /** @description The WebAuthn credential id, of 1 to 1,023 bytes. */
+            credentialId: components["schemas"]["Base64url"];
+            userId: components["schemas"]["UserId"];
+            /** @description The user handle that the authenticator holds, of 1 to 64 bytes. Absent: the next authentication tells it, once. */
+            userHandle?: string | null;
+            /** @description A COSE_Key in base64url, SPKI in PEM, or a JWK. */
+            publicKey: string | Record<string, never>;
+            signCount: number;
+            /** @description The flag BE. Absent, the next authentication tells it, once. */
+            backupEligible?: boolean | null;
+            /** @description The flag BS of the last use. Absent: false. */
+            backedUp?: boolean | null;
+            /** @description The service keeps the first 16 values that have 1 to 32 visible ASCII characters. */
+            transports?: string[] | null;
+            /**
+             * Format: uuid
+             * @description The model. Absent: not known.
+             */
+            aaguid?: string | null;
+            /** @description Absent, the name of the model. */
+            name?: string | null;
+            /**
+             * Format: date-time
+             * @description Absent: the time of the import.
+             */
+            createdAt?: string | null;
+            /**
+             * Format: date-time
+             * @description Absent: never used.
+             */
+            lastUsedAt?: string | null;
+            /** @description Absent: not known. */
+            discoverable?: boolean | null;
+            /** @description Names where the line comes from, for the audit log. */
+            source: string;
+            /** @description The relying party that was exported. An import refuses a line of another one. */
+            rpId?: string | null;
+            /** @description The id in this API, a UUIDv7. Absent, the passkey gets a new one. */
+            id?: string | null;
+            /** @description The COSE algorithm of the key, which tells for which one an RSA key in PEM is. */
+            algorithm?: number | null;
+            /**
+             * @description Absent: active.
+             * @enum {string|null}
+             */
+            status?: "active" | "suspended" | "revoked" | null;
+            statusReason?: string | null;
+            /**
+             * Format: date-time
+             * @description Absent: createdAt.
+             */
+            statusChangedAt?: string | null;
+            /** @enum {string|null} */
+            attachment?: "platform" | "cross-platform" | null;
+            /** @description True if the user was verified at registration. Absent: false. */
+            userVerified?: boolean | null;
+            /** @description What the attestation was found to be at registration. Absent: none. */
+            attestation?: {
+                format: components["schemas"]["AttestationFormat"];
+                /** @enum {string} */
+                trust: "none" | "self" | "untrusted" | "trusted";
+            } | null;
+            /** @description The SPIFFE ID of the service that registered it. Absent: the caller. */
+            createdBy?: string | null;
+            /** @description The browser-bound keys that were seen with it. */
+            browserKeys?: {
+                thumbprint: string;
+                /** @enum {string} */
+                state: "trusted" | "untrusted" | "revoked";
+                addedAt: components["schemas"]["Time"];
+                changedAt: components["schemas"]["Time"];
+            }[] | null;
+            /**
+             * Format: date-time
+             * @description The last sign-in that counts for a purpose with `maxAgeSeconds`.
+             */
+            lastSignInAt?: string | null;
+        };
+        /**
+         * @description What became of a line, or, in a dry run, would become of it.
+         *
+         *     - `imported`: the passkey is stored.
+         *     - `exists`: it was stored already, with the same user, key, user handle, id and model.
+         *     - `conflict`: what is stored says otherwise; `problem.invalid` names the members.
+         *     - `refused`: the policy of the relying party forbids it.
+         *     - `malformed`: the line does not match the contract; `problem.invalid` names the members.
+         *     - `unavailable`: it could not be stored now. The answer ends.
+         * @enum {string}
+         */
+        Verdict: "imported" | "exists" | "conflict" | "refused" | "malformed" | "unavailable";
+        /** @description A line of the answer to an import. */
+        ImportVerdict: {
+            /** @description The number of the line. */
+            line: number;
+            /** @description Null: the line could not be read. */
+            credentialId: string | null;
+            verdict: components["schemas"]["Verdict"];
+            problem?: components["schemas"]["Problem"];
+        };
+        /** @description The last line of the answer to an import. */
+        ImportSummary: {
+            /** @description The number of lines with each verdict. */
+            counts: {
+                imported: number;
+                exists: number;
+                conflict: number;
+                refused: number;
+                malformed: number;
+                unavailable: number;
+            };
+            /** @description The first line that has no verdict, or `unavailable`. */
+            nextLine: number;
+            dryRun: boolean;
+            /** @description False if the import ended before the lines did. */
+            complete: boolean;
+            /** @description Why it ended. */
+            problem?: components["schemas"]["Problem"];
+        };
         CredentialPage: {
             data: components["schemas"]["Credential"][];
             nextCursor: components["schemas"]["NextCursor"];
@@ -2267,7 +2416,7 @@ export interface components {
              * @description The type of the problem; `about:blank` only for an unexpected failure.
              * @enum {string}
              */
-            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:signals-not-configured" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:receipts-not-configured" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
+            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:signals-not-configured" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:import-conflict" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:receipts-not-configured" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
             title: string;
             status: number;
             detail?: string;
@@ -3085,6 +3234,49 @@ export interface operations {
             401: components["responses"]["CallerUnidentified"];
             403: components["responses"]["Denied"];
             404: components["responses"]["RelyingPartyUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    importCredentials: {
+        parameters: {
+            query: {
+                rpId: components["parameters"]["RequiredRpId"];
+                /** @description True to store nothing. */
+                dryRun?: boolean;
+                /** @description The number of the first line, where an upload goes on. */
+                firstLine?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {"credentialId":"9YJ5cM1lqVb2rX7oQn3eKg","userId":"u-123","publicKey":{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},"signCount":0,"source":"old service"} */
+                "application/x-ndjson": string;
+            };
+        };
+        responses: {
+            /** @description The verdicts, as NDJSON. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {"line":1,"credentialId":"9YJ5cM1lqVb2rX7oQn3eKg","verdict":"imported"}
+                     *     {"counts":{"imported":1,"exists":0,"conflict":0,"refused":0,"malformed":0,"unavailable":0},"nextLine":2,"dryRun":false,"complete":true}
+                     */
+                    "application/x-ndjson": string;
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["RelyingPartyUnknown"];
+            415: components["responses"]["MediaTypeUnsupported"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];

@@ -8,6 +8,7 @@ import {
   IsOptional,
   IsString,
   Max,
+  MaxLength,
   Min,
   ValidateBy,
 } from 'class-validator';
@@ -112,6 +113,7 @@ export class CredentialLineDto {
   @IsArray()
   @ArrayMaxSize(64)
   @IsString({ each: true })
+  @MaxLength(256, { each: true })
   transports?: string[] | null;
 
   /** Absent: the model is unknown, `00000000-0000-0000-0000-000000000000`. */
