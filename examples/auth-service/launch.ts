@@ -31,7 +31,7 @@ export async function launchPasskeyManager(env: NodeJS.ProcessEnv, logFile?: str
 
 export async function launchAuthService(env: NodeJS.ProcessEnv): Promise<LaunchedProgram> {
   const launched = launch('auth-service', new URL('./server.ts', import.meta.url), env);
-  await waitForOutput(launched, /listens on http:\/\/localhost:\d+/);
+  await waitForOutput(launched, /listens on http:\/\/[\w.-]+:\d+/);
   return launched;
 }
 

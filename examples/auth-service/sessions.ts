@@ -5,6 +5,8 @@ export interface SignIn {
   readonly accountId: string;
   readonly method: 'password' | 'passkey';
   readonly at: Date;
+  /** True if the user signed in by a passkey of the former relying party, and has none of the present one. */
+  readonly mustMove?: boolean;
 }
 
 /** The session of one browser, signed in or not. */

@@ -6,8 +6,10 @@ export const dataDir = resolve(process.env['PASSKEY_DATA_DIR'] ?? '.data');
 
 export const port = Number(process.env['AUTH_SERVICE_PORT'] ?? 3000);
 const shopPort = Number(process.env['SHOP_PORT'] ?? 3001);
+/** A name that browsers resolve to this machine: localhost, or one below it. */
+const host = process.env['AUTH_SERVICE_HOST'] ?? 'localhost';
 /** The origin of the page in the browser. Sign-ins and passkeys work only here. */
-export const origin = `http://localhost:${String(port)}`;
+export const origin = `http://${host}:${String(port)}`;
 /** The shop, another company whose payments users confirm with their passkeys. Its name is the audience of its receipts. */
 export const shop = {
   name: 'Corner Shop',
@@ -17,8 +19,10 @@ export const shop = {
   /** By this the shop's server proves that it is the shop. If it is undefined, auth-service has no shop. */
   key: process.env['SHOP_KEY'],
 };
-/** Passkey Manager's development relying party. */
-export const rpId = 'localhost';
+/** The relying party; by default Passkey Manager's development one. */
+export const rpId = process.env['AUTH_SERVICE_RP_ID'] ?? 'localhost';
+/** The relying party that it succeeds: users may have a passkey there, and are asked for a new one. undefined: none. */
+export const formerRpId = process.env['AUTH_SERVICE_FORMER_RP_ID'];
 export const accountsFile = join(dataDir, 'auth-service', 'accounts.json');
 const passkeyManagerUrl = process.env['PASSKEY_URL'] ?? 'https://localhost:8443';
 

@@ -4,7 +4,7 @@ import { type Exchange, type Routes, readText } from './http.ts';
 import type { PasswordAttempts } from './password-attempts.ts';
 import { Refusal } from './refusal.ts';
 import type { Session, Sessions } from './sessions.ts';
-import { rpId } from './settings.ts';
+import { formerRpId, rpId } from './settings.ts';
 
 const PURPOSE = 'sign-in';
 
@@ -15,8 +15,14 @@ export function createSignInRoutes(
   sessions: Sessions,
   attempts: PasswordAttempts,
 ): Routes {
-  function beginSession({ session, response }: Exchange, account: Account, method: 'password' | 'passkey') {
-    return describeUser(sessions.renew(session, response, { accountId: account.id, method, at: new Date() }), account);
+  function beginSession(
+    { session, response }: Exchange,
+    account: Account,
+    method: 'password' | 'passkey',
+    mustMove = false,
+  ) {
+    const signIn = { accountId: account.id, method, at: new Date(), mustMove };
+    return describeUser(sessions.renew(session, response, signIn), account);
   }
 
   return {
@@ -41,8 +47,9 @@ export function createSignInRoutes(
       return beginSession(exchange, account, 'password');
     },
 
-    'POST /api/sign-in/passkey/challenge': async ({ session, response }) => {
-      const challenge = await passkeys.issueAuthenticationChallenge({ rpId, purpose: PURPOSE });
+    'POST /api/sign-in/passkey/challenge': async ({ session, response, body }) => {
+      const asked = body['former'] === true && formerRpId ? formerRpId : rpId;
+      const challenge = await passkeys.issueAuthenticationChallenge({ rpId: asked, purpose: PURPOSE });
       sessions.addChallenge(session, response, challenge.challengeId);
       return challenge;
     },
@@ -51,10 +58,12 @@ export function createSignInRoutes(
       const challengeId = readText(exchange.body, 'challengeId', 1, 4_096);
       if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');
       const response = exchange.body['response'] as Schemas['AuthenticationResponseJSON'];
-      const { userId } = await passkeys.verifyAuthentication({ challengeId, purpose: PURPOSE, response });
+      const { userId, migration } = await passkeys.verifyAuthentication({ challengeId, purpose: PURPOSE, response });
       const account = accounts.findById(userId);
       if (!account) throw new Refusal(404, 'account-gone');
-      return beginSession(exchange, account, 'passkey');
+      // The user is there, is verified, and holds the device that is to get the new passkey. `null` is no reason to ask.
+      const mustMove = migration?.successor === rpId && migration.hasPasskey === false;
+      return beginSession(exchange, account, 'passkey', mustMove);
     },
 
     'POST /api/sign-out': ({ session, response }) => describeUser(sessions.renew(session, response, undefined)),
@@ -62,8 +71,10 @@ export function createSignInRoutes(
 }
 
 function describeUser({ signIn }: Session, account?: Account) {
-  if (!signIn || !account) return { user: null };
-  return { user: { email: account.email, name: account.name }, signIn: { method: signIn.method, at: signIn.at } };
+  if (!signIn || !account) return { user: null, formerRpId };
+  const { method, at, mustMove } = signIn;
+  const user = { email: account.email, name: account.name };
+  return { user, formerRpId, signIn: { method, at, ...(mustMove && { moveTo: rpId }) } };
 }
 
 function readEmail({ body }: Exchange): string {

@@ -10,6 +10,7 @@ import {
   launchAuthService,
   launchPasskeyManager,
   launchShop,
+  type LaunchedProgram,
   type PasskeyManagerProcess,
 } from '../../examples/auth-service/launch.ts';
 
@@ -100,6 +101,23 @@ export class Stage {
       },
       offered ? '' : 'true',
     );
+  }
+
+  /** Starts a further auth-service, on a page of its own. */
+  async launchAnother(env: NodeJS.ProcessEnv): Promise<LaunchedProgram> {
+    const launched = await launchAuthService({ ...this.#env, PASSKEY_URL: this.#passkeyManager.url, ...env });
+    this.#ends.push(() => launched.stop());
+    return launched;
+  }
+
+  /** Returns a client of Passkey Manager, which ends with the stage. */
+  connectAs(identity: 'operator' | 'auth-service'): PasskeyManager {
+    const client = connectAs(identity, this.#passkeyManager.url, this.dataDir);
+    this.#ends.push(() => {
+      client.close();
+      return Promise.resolve();
+    });
+    return client;
   }
 
   async restartPasskeyManager(): Promise<number | null> {
@@ -197,14 +215,14 @@ function withoutAutofillWhenAsked(): void {
   PublicKeyCredential.isConditionalMediationAvailable = () => Promise.resolve(false);
 }
 
-async function allowOrigin(origin: string, url: string, dataDir: string): Promise<void> {
+function connectAs(identity: string, url: string, dataDir: string): PasskeyManager {
   const file = (name: string) => join(dataDir, 'pki', name);
-  const operator = new PasskeyManager({
-    url,
-    certFile: file('operator.crt'),
-    keyFile: file('operator.key'),
-    caFile: file('ca.crt'),
-  });
+  const [certFile, keyFile] = [file(`${identity}.crt`), file(`${identity}.key`)];
+  return new PasskeyManager({ url, certFile, keyFile, caFile: file('ca.crt') });
+}
+
+async function allowOrigin(origin: string, url: string, dataDir: string): Promise<void> {
+  const operator = connectAs('operator', url, dataDir);
   try {
     await operator.putRelyingParty('localhost', { name: 'Browser test', origins: [origin] });
   } finally {
@@ -213,7 +231,7 @@ async function allowOrigin(origin: string, url: string, dataDir: string): Promis
 }
 
 /** Finds free ports, and holds each until all are known, so that they differ. */
-async function findFreePorts(count: number): Promise<number[]> {
+export async function findFreePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => new Promise((resolve) => server.once('listening', resolve))));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

@@ -33,9 +33,12 @@ export async function confirmPayment(path, waiting) {
   return call('POST', path, { challengeId, response: await asked });
 }
 
-/** @param waiting as for `createPasskey` */
-export async function signInWithPasskey(waiting) {
-  const { challengeId, publicKey } = await call('POST', '/api/sign-in/passkey/challenge');
+/**
+ * @param waiting as for `createPasskey`
+ * @param former true for a passkey of the former relying party
+ */
+export async function signInWithPasskey(waiting, former = false) {
+  const { challengeId, publicKey } = await call('POST', '/api/sign-in/passkey/challenge', { former });
   const asked = webauthn.startAuthentication({ optionsJSON: publicKey });
   waiting();
   return answer(challengeId, await asked);

@@ -22,15 +22,19 @@ try {
   showError(error);
 }
 
-function show({ user, signIn }) {
+function show({ user, signIn, formerRpId }) {
   $('welcome').hidden = user !== null;
   $('account').hidden = user === null;
   $('who').hidden = user === null;
+  $('sign-in-former').hidden = !formerRpId;
+  $('former-rp-id').textContent = formerRpId ?? '';
   if (user === null) return void offerAutofill();
   for (const form of document.forms) form.reset();
   $('who-email').textContent = user.email;
   $('greeting').textContent = `Hello, ${user.name}`;
   $('signed-in-by').replaceChildren(`You signed in with your ${signIn.method}, `, when(signIn.at), '.');
+  $('must-move').hidden = !signIn.moveTo;
+  $('move-to').textContent = signIn.moveTo ?? '';
   $('main').focus({ preventScroll: true });
   void refresh();
 }
@@ -39,6 +43,7 @@ async function refresh() {
   try {
     const [{ passkeys }, { events }] = await Promise.all([call('GET', '/api/passkeys'), call('GET', '/api/audit')]);
     showPasskeys(passkeys);
+    if (passkeys.some(({ status }) => status === 'active')) $('must-move').hidden = true;
     showAudit(events);
   } catch (error) {
     if (error.code === 'signed-out') show({ user: null });

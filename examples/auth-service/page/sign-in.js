@@ -30,6 +30,9 @@ export function setUpSignIn(signedIn) {
   $('sign-in-passkey').addEventListener('click', ({ currentTarget }) =>
     attempt(currentTarget, () => signInWithPasskey(() => showWaiting(cancelCeremony))),
   );
+  $('sign-in-former').addEventListener('click', ({ currentTarget }) =>
+    attempt(currentTarget, () => signInWithPasskey(() => showWaiting(cancelCeremony), true)),
+  );
   for (const [name, path] of [
     ['sign-in-form', '/api/sign-in/password'],
     ['sign-up-form', '/api/sign-up'],
