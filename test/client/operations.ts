@@ -136,6 +136,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     call: (client, options) => client.getRelatedOrigins('login.example.com', options),
     repeatedAfter: ALWAYS,
   },
+  getMigrationProgress: {
+    call: (client, options) => client.getMigrationProgress('login.example.com', options),
+    repeatedAfter: ALWAYS,
+  },
   listApprovals: {
     call: (client, options) => client.listApprovals({ status: 'pending' }, options),
     repeatedAfter: ALWAYS,

@@ -203,6 +203,11 @@ export class PasskeyManager {
     return this.#call({ method: 'GET', path: path`/v1/relying-parties/${rpId}/related-origins` }, options);
   }
 
+  /** Returns how many users have moved to the successor of a relying party. */
+  getMigrationProgress(rpId: string, options?: CallOptions): Promise<Schemas['MigrationProgress']> {
+    return this.#call({ method: 'GET', path: path`/v1/relying-parties/${rpId}/migration` }, options);
+  }
+
   listApprovals(query: Query<'listApprovals'> = {}, options?: CallOptions): Promise<Schemas['ApprovalPage']> {
     return this.#call({ method: 'GET', path: '/v1/approvals', query }, options);
   }
