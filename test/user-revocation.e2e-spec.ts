@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { CREDENTIAL_CHANGE } from '../src/signals/event-types.js';
 import { Reconciler } from '../src/reconciliation/reconciler.js';
 import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
@@ -148,6 +149,57 @@ describe('POST /v1/users/{userId}/revoke', () => {
     const answer = await service.client.call('auth-service', 'POST', `/v1/users/${user}/revoke${query}`, body);
     expect(answer).toMatchObject(problem);
     expect(await service.digestTables()).toEqual(before);
+  });
+});
+
+describe('the receivers of signals', () => {
+  const openStream = (relyingParties: string[] | null) =>
+    service.sql(
+      `INSERT INTO signal_stream (id, owner, aud, relying_parties, events_requested, events_delivered, delivery_method, status, created_at, updated_at, active_at)
+       VALUES (gen_random_uuid(), 'x', 'x', $1, '{}', $2, 'urn:ietf:rfc:8936', 'paused', now(), now(), now())`,
+      [relyingParties, [CREDENTIAL_CHANGE]],
+    );
+
+  it('hear of each passkey once, at each stream of the relying party, and of none that was revoked before', async () => {
+    const passkeys = await Promise.all(repeat(3, () => login.registered(user, new Authenticator())));
+    await act('revoke', passkeys[0]!.id);
+    for (const relyingParties of [null, [login.rpId], ['other.example']]) await openStream(relyingParties);
+    expect((await revoke()).body).toEqual({ revoked: 2 });
+    expect((await revoke()).body).toEqual({ revoked: 0 });
+    const signals = await service.sql<{ kind: string; user_id: string; facts: { reason: string } }>(
+      'SELECT kind, user_id, facts FROM signal ORDER BY seq',
+    );
+    await service.sql('DELETE FROM signal_stream');
+    await service.sql('DELETE FROM signal');
+    expect(signals).toHaveLength(4);
+    for (const signal of signals) {
+      expect(signal).toMatchObject({
+        kind: 'revoke',
+        user_id: user,
+        facts: { reason: expect.stringContaining(REASON) },
+      });
+    }
+  });
+});
+
+describe('a revocation that fails half-way', () => {
+  it('revokes no passkey, records nothing and ends no registration', async () => {
+    const authenticator = new Authenticator();
+    await login.registered(user, authenticator);
+    await login.registered(user, new Authenticator());
+    const { challengeId, publicKey } = requireStatus(await login.requestRegistration(user), 201);
+    await service.sql(`ALTER TABLE audit_event ADD CONSTRAINT stop CHECK (type <> 'user.revoke') NOT VALID`);
+    const before = await service.digestTables();
+    try {
+      expect((await revoke()).status).toBe(503);
+    } finally {
+      await service.sql('ALTER TABLE audit_event DROP CONSTRAINT stop');
+    }
+    expect(await service.digestTables()).toEqual(before);
+    const answer = new Authenticator().create(publicKey, login.origin);
+    requireStatus(await login.answerRegistration(challengeId, answer), 201);
+    await login.authenticated(authenticator);
+    expect((await revoke()).body).toEqual({ revoked: 3 });
   });
 });
 
