@@ -17,6 +17,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['migration:distribute', []],
   ['passkeys:verify-export', ['key']],
   ['passkeys:export', ['rp-id', 'url', 'cert', 'cert-key', 'ca', 'key', 'out']],
+  ['passkeys:import', ['rp-id', 'url', 'cert', 'cert-key', 'ca', 'dry-run', 'first-line', 'verdicts']],
   ['passkeys:read', ['from', 'rp-id', 'out']],
   ['payment:replay', ['proof', 'key', 'json']],
   ['reconcile', ['export', 'key', 'json']],

@@ -104,6 +104,17 @@ export class Site {
     return device;
   }
 
+  /** The options of a program that calls the service as one of the callers. */
+  optionsOf(name: string): string[] {
+    const file = (name: string) => join(this.dataDir, 'pki', name);
+    const { url } = this.#parts.service;
+    return ['--url', url, '--cert', file(`${name}.crt`), '--cert-key', file(`${name}.key`), '--ca', file('ca.crt')];
+  }
+
+  get dataDir(): string {
+    return this.#parts.dataDir;
+  }
+
   /** Serves this document at https://{host}/.well-known/webauthn. */
   relate(host: string, document: object): void {
     this.#parts.pages.related.set(host, document);
@@ -231,6 +242,10 @@ export class Device {
   async passkeys(): Promise<StoredPasskey[]> {
     return (await this.#session.send('WebAuthn.getCredentials', { authenticatorId: this.#authenticatorId }))
       .credentials;
+  }
+
+  async restore(credential: StoredPasskey): Promise<void> {
+    await this.#session.send('WebAuthn.addCredential', { authenticatorId: this.#authenticatorId, credential });
   }
 
   async ignoreTouches(): Promise<void> {
