@@ -4,7 +4,7 @@ import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
-import { type Replica, TestService } from './support/service.js';
+import { type Replica, TestService, toSpiffeId } from './support/service.js';
 
 interface Group {
   users: number;
@@ -16,6 +16,21 @@ interface Progress {
   users: Record<'onlyHere' | 'both' | 'onlyAtSuccessor', Group> | null;
 }
 
+const LIMITED = 'limited';
+const MINE = 'mine.example.com';
+const ACCESS_POLICY = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: ${toSpiffeId('auth-service')}
+    permissions: [passkeys:register, passkeys:manage]
+  - id: ${toSpiffeId('operator')}
+    permissions: [relying-parties:read, relying-parties:write]
+  - id: ${toSpiffeId('auditor')}
+    permissions: [audit:read]
+  - id: ${toSpiffeId(LIMITED)}
+    permissions: [relying-parties:read]
+    relyingParties: [${MINE}]
+`;
 const DAY = 86_400;
 const NEVER = { within7Days: 0, within30Days: 0, within90Days: 0, earlier: 0, never: 0 };
 
@@ -26,7 +41,7 @@ let old: Ceremonies<string>;
 let next: Ceremonies<string>;
 
 beforeAll(async () => {
-  service = await TestService.start();
+  service = await TestService.start({ accessPolicy: ACCESS_POLICY, identities: [LIMITED] });
   log = new AuditLog(service.client);
 });
 beforeEach(async () => {
@@ -133,6 +148,14 @@ describe('GET /v1/relying-parties/{rpId}/migration', () => {
     expect(await service.client.call('operator', 'GET', path)).toMatchObject(makeProblem(404, 'not-found'));
     await watchOf(service.running).tick();
     expect(await service.sql('SELECT FROM succession WHERE rp_id = $1', [old.rpId])).toEqual([]);
+  });
+
+  it('is told to nobody who may act for one of them alone', async () => {
+    await service.relyingParty(MINE, {}, { successor: { rpId: next.rpId } });
+    const ask = (identity: string) => service.client.call(identity, 'GET', `/v1/relying-parties/${MINE}/migration`);
+    expect(await ask(LIMITED)).toMatchObject(makeProblem(403, 'relying-party-denied'));
+    expect(await ask('operator')).toMatchObject({ status: 200 });
+    await service.relyingParty(MINE);
   });
 
   it('is counted by one of the replicas, and by another one if that one is gone', async () => {

@@ -14,7 +14,7 @@ interface CountRow {
   readonly users: unknown;
 }
 
-/** A count is repeated this long after it began. */
+/** A count is repeated this long after it ended. */
 const COUNT_SECONDS = 3_600;
 /** A process that has not gone on for this long is gone. */
 const GONE_SECONDS = 60;
@@ -26,13 +26,13 @@ const isPastSql = (time: string, seconds: number): string =>
 /** $1 RP ID, $2 successor, $3 id of this count, $4 now. No result: another process counts, or the last count is young. */
 const CLAIM = nameStatement<{ readonly rp_id: string }>(
   'succession-claim',
-  `INSERT INTO succession AS s (rp_id, successor, counter, alive_at, began_at) VALUES ($1, $2, $3, $4, $4)
+  `INSERT INTO succession AS s (rp_id, successor, counter, alive_at) VALUES ($1, $2, $3, $4)
    ON CONFLICT (rp_id) DO UPDATE
-     SET successor = $2, counter = $3, alive_at = $4, began_at = $4,
+     SET successor = $2, counter = $3, alive_at = $4,
          counted_at = CASE WHEN s.successor = $2 THEN s.counted_at END, users = CASE WHEN s.successor = $2 THEN s.users END
      WHERE s.successor IS DISTINCT FROM $2
         OR (s.counter IS NULL OR ${isPastSql('s.alive_at', GONE_SECONDS)})
-           AND (s.counted_at IS NULL OR ${isPastSql('s.began_at', COUNT_SECONDS)})
+           AND ${isPastSql('s.counted_at', COUNT_SECONDS)}
    RETURNING rp_id`,
 );
 /** $1 RP ID, $2 id of this count, $3 now. No result: another count has begun. */

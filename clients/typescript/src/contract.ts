@@ -629,7 +629,7 @@ export interface paths {
         /**
          * Get how many users have moved to the successor
          * @description Counts the users with an active passkey at the relying party, at its successor or at both, by the same `userId`.
-         *     The service counts in the background, again an hour after a count began; `countedAt` is its age. Users who
+         *     The service counts in the background, again an hour after a count has ended; `countedAt` is its age. Users who
          *     come and go meanwhile may be missing in it.
          *
          *     The caller must be allowed to act for both relying parties.

@@ -18,7 +18,6 @@ export class Successions1765335000000 implements MigrationInterface {
         successor text,
         counter uuid,
         alive_at timestamptz(3),
-        began_at timestamptz(3),
         counted_at timestamptz(3),
         users jsonb,
         recorded_end timestamptz(3)
