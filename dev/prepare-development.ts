@@ -18,7 +18,7 @@ version: 1
 trustDomain: ${DEVELOPMENT_TRUST_DOMAIN}
 services:
   - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/auth-service
-    permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, passkeys:read, passkeys:manage, payments:confirm]
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, passkeys:read, passkeys:manage, payments:confirm, events:manage, events:receive]
     receiptAudiences: [https://shop.example]
   - id: spiffe://${DEVELOPMENT_TRUST_DOMAIN}/operator
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, passkeys:import, statistics:read]

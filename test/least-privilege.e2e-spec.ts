@@ -53,6 +53,17 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['GET', '/v1/receipts/jwks', undefined, may, may, may, no],
   ['GET', '/.well-known/ssf-configuration', undefined, may, may, may, no],
   ['GET', '/v1/signals/jwks', undefined, may, may, may, no],
+  ['POST', '/v1/signals/streams', { events_requested: 1 }, may, no, no, no],
+  ['GET', '/v1/signals/streams', undefined, may, no, no, no],
+  ['PATCH', '/v1/signals/streams', {}, may, no, no, no],
+  ['PUT', '/v1/signals/streams', {}, may, no, no, no],
+  ['DELETE', `/v1/signals/streams?stream_id=${NOWHERE}`, undefined, may, no, no, no],
+  ['GET', `/v1/signals/status?stream_id=${NOWHERE}`, undefined, may, no, no, no],
+  ['POST', '/v1/signals/status', {}, may, no, no, no],
+  ['POST', '/v1/signals/subjects/add', {}, may, no, no, no],
+  ['POST', '/v1/signals/subjects/remove', {}, may, no, no, no],
+  ['POST', '/v1/signals/verification', {}, may, no, no, no],
+  ['POST', `/v1/signals/poll/${NOWHERE}`, { returnImmediately: true }, may, no, no, no],
   ['GET', '/openapi.json', undefined, may, may, may, no],
 ];
 

@@ -9,6 +9,7 @@ import { requireStatus } from './support/ceremonies.js';
 import { Client, type ClientCertificate } from './support/client.js';
 import { findViolations } from './support/ocsf/violations.js';
 import { issueByStranger } from './support/pki.js';
+import { Receiver } from './support/receiver.js';
 import { toSpiffeId, TestService } from './support/service.js';
 
 /** The types of event that this spec causes. `ocsf-schema.spec.ts` checks the record of every type. */
@@ -16,6 +17,7 @@ const CAUSED: readonly AuditEventType[] = [
   ...(['challenge.issue', 'credential.register', 'credential.verify', 'credential.rename'] as const),
   ...(['credential.suspend', 'credential.reinstate', 'credential.revoke', 'credential.tampered'] as const),
   ...(['credential.export', 'user.revoke', 'user.erase', 'relying-party.create', 'relying-party.update'] as const),
+  ...(['signal-stream.create', 'signal-stream.update', 'signal-stream.subject', 'signal-stream.delete'] as const),
   ...(['access.denied', 'handshake.refused', 'audit.read', 'service.start'] as const),
 ];
 
@@ -33,6 +35,11 @@ afterAll(() => service.stop());
 /** Takes a passkey from its challenge to its erasure. */
 async function causeChanges(): Promise<void> {
   await service.relyingParty('login.example.com');
+  const receiver = await Receiver.create(service.client, 'auth-service');
+  await receiver.manage('POST', 'status', { status: 'paused', reason: 'maintenance' });
+  const subject = { format: 'iss_sub', iss: 'https://login.example.com', sub: 'u-1' };
+  await receiver.manage('POST', 'subjects/remove', { subject });
+  await receiver.delete();
   const login = await service.relyingParty('login.example.com', {}, { name: 'Renamed' });
   const authenticator = new Authenticator();
   const { id } = await login.registered('u-1', authenticator);

@@ -18,6 +18,8 @@ import { ExportController } from '../src/portability/export.controller.js';
 import { ImportController } from '../src/portability/import.controller.js';
 import { ReceiptsController } from '../src/receipts/receipts.controller.js';
 import { DiscoveryController } from '../src/signals/discovery.controller.js';
+import { PollController } from '../src/signals/poll.controller.js';
+import { StreamsController } from '../src/signals/streams.controller.js';
 import { RelyingPartiesController } from '../src/relying-parties/relying-parties.controller.js';
 import {
   compile,
@@ -48,6 +50,8 @@ const CONTROLLERS = [
   ImportController,
   ReceiptsController,
   DiscoveryController,
+  StreamsController,
+  PollController,
   AuditController,
   TransparencyLogController,
   StatisticsController,

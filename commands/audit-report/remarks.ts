@@ -46,6 +46,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
   add('act', countType(signs, 'approval.tampered'), 'Requests for approval that fail their integrity check', 'signs');
   add('act', countType(signs, 'reconciliation.finding'), 'Rows that contradict the log', 'signs');
   add('act', countType(signs, 'audit.failure'), 'Failures of the audit log', 'signs');
+  add('act', countType(signs, 'signal-stream.drop'), 'Drops of signals before their receiver got them', 'signs');
   add('look', countType(signs, 'risk.signal'), 'Risk signals', 'signs');
   for (const type of [
     'trust.reload',
@@ -75,6 +76,10 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'relying-party.seal',
     'relying-party.end',
     'approval.approve',
+    'signal-stream.create',
+    'signal-stream.update',
+    'signal-stream.delete',
+    'signal-stream.subject',
     'schema.migrate',
     'audit.rekey',
     'audit.restore',

@@ -40,7 +40,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,057' },
+      { name: 'Events', value: '1,059' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Confirmations', value: '3', more: '1 refused (25.0 %)' },
       { name: 'Payments', value: '2', more: '2 refused (50.0 %)' },
@@ -85,6 +85,7 @@ describe('a report', () => {
       ['2026-01-07 15:30:01', 'audit.restore', 'success', 'Passkey Manager'],
       ['2026-01-07 16:00:01', 'approval.request', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 17:00:01', 'approval.approve', 'success', 'spiffe://bank.example/second'],
+      ['2026-01-07 18:12:01', 'signal-stream.create', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 19:00:01', 'relying-party.seal', 'success', 'Passkey Manager'],
       ['2026-01-07 20:30:01', 'relying-party.end', 'success', 'Passkey Manager'],
       ['2026-01-07 21:00:01', 'seal-key.add', 'success', 'Passkey Manager'],
@@ -99,6 +100,7 @@ describe('a report', () => {
       'credential.tampered',
       'reconciliation.finding',
       'approval.tampered',
+      'signal-stream.drop',
       'relying-party.tampered',
       'risk.signal',
       'audit.failure',
@@ -122,6 +124,7 @@ describe('a report', () => {
       'act Requests for approval that fail their integrity check: 1',
       'act Rows that contradict the log: 1',
       'act Failures of the audit log: 1',
+      'act Drops of signals before their receiver got them: 1',
       'look Risk signals: 1',
       'look trust.reload refused; the old version stays active: 1',
       'look confirmation.verify refused as transaction-mismatch: 1',
@@ -136,6 +139,7 @@ describe('a report', () => {
       'note Confirm that each relying-party.seal was intended: 1',
       'note Confirm that each relying-party.end was intended: 1',
       'note Confirm that each approval.approve was intended: 1',
+      'note Confirm that each signal-stream.create was intended: 1',
       'note Confirm that each audit.rekey was intended: 1',
       'note Confirm that each audit.restore was intended: 1',
       'note Confirm that each seal-key.add was intended: 1',
@@ -150,7 +154,7 @@ describe('a report', () => {
   it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
-      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 897 other events of the export are not in this report',
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 899 other events of the export are not in this report',
     );
     expect(report.figures[0]?.value).toBe('160');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);

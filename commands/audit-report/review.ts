@@ -45,6 +45,7 @@ const CHANGES: ReadonlySet<string> = new Set([
     'relying-party.end',
   ],
   ...['approval.request', 'approval.approve', 'approval.refuse', 'approval.expire', 'user.erase', 'credential.export'],
+  ...['signal-stream.create', 'signal-stream.update', 'signal-stream.delete', 'signal-stream.subject'],
   ...['seal-key.add', 'seal-key.rotate', 'seal-key.retire', 'seal-key.force-retire', 'seal-key.end-old-seals'],
   ...['schema.migrate', 'audit.archive', 'audit.rekey', 'audit.restore', 'service.start', 'service.stop'],
 ]);
@@ -57,6 +58,7 @@ const SIGNS: ReadonlySet<string> = new Set([
   'relying-party.tampered',
   'approval.tampered',
   'reconciliation.finding',
+  'signal-stream.drop',
 ]);
 const CEREMONIES: ReadonlySet<string> = new Set([
   ...['credential.verify', 'confirmation.verify', 'payment.verify', 'credential.register'],

@@ -18,6 +18,7 @@ services:
     permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
     relyingParties: [login.bank.example]
     receiptAudiences: [https://shop.example, ledger]
+    signalAudience: https://auth.bank.example
     requestsPerSecond: 500
   - id: spiffe://bank.example/ns/audit/sa/siem
     permissions: [audit:read, audit:export, approvals:decide]
@@ -61,6 +62,7 @@ describe('an access policy', () => {
         permissions: new Set(['passkeys:register', 'passkeys:authenticate', 'passkeys:read', 'passkeys:manage']),
         relyingParties: ['login.bank.example'],
         receiptAudiences: ['https://shop.example', 'ledger'],
+        signalAudience: 'https://auth.bank.example',
         requestsPerSecond: 500,
         notAfter: null,
       },
@@ -69,6 +71,7 @@ describe('an access policy', () => {
         permissions: new Set(['audit:read', 'audit:export', 'approvals:decide']),
         relyingParties: null,
         receiptAudiences: [],
+        signalAudience: null,
         requestsPerSecond: null,
         notAfter: new Date('2027-06-30T00:00:00Z'),
       },
@@ -83,6 +86,8 @@ describe('an access policy', () => {
       const granted = Object.fromEntries([...grants].map(([id, grant]) => [id, [...grant.permissions].sort()]));
       expect(granted).toEqual({
         'spiffe://passkey-manager.local/auth-service': [
+          'events:manage',
+          'events:receive',
           'passkeys:authenticate',
           'passkeys:confirm',
           'passkeys:manage',
@@ -130,7 +135,7 @@ describe('an access policy', () => {
     expect(listMistakes(policy(GOOD, 'deny: [{}]\n'))).toHaveLength(1);
     expect(listMistakes(policy(GOOD.replace('audit:read', 'audit:reed')))).toEqual([
       expect.stringMatching(
-        /"audit:reed" is not a permission; the permissions are passkeys:register, .*, approvals:decide$/,
+        /"audit:reed" is not a permission; the permissions are passkeys:register, .*, events:receive$/,
       ),
     ]);
   });

@@ -11,6 +11,8 @@ export interface Grant {
   readonly relyingParties: readonly string[] | null;
   /** The services for which the caller may ask for receipts; empty: none. */
   readonly receiptAudiences: readonly string[];
+  /** The `aud` of the signals that it receives; null: its SPIFFE ID. */
+  readonly signalAudience: string | null;
   /** null: no limit. */
   readonly requestsPerSecond: number | null;
   readonly notAfter: Date | null;
@@ -132,7 +134,15 @@ class PolicyReader {
   }
 
   private readGrant(value: unknown, path: string, trustDomain: string): Grant {
-    const allowed = ['id', 'permissions', 'relyingParties', 'receiptAudiences', 'requestsPerSecond', 'notAfter'];
+    const allowed = [
+      'id',
+      'permissions',
+      'relyingParties',
+      'receiptAudiences',
+      'signalAudience',
+      'requestsPerSecond',
+      'notAfter',
+    ];
     const service = this.readMembers(value, path, allowed);
     const id = this.readSpiffeId(service['id'], `${path}.id`, trustDomain);
     const permissions = this.readTexts(service['permissions'], `${path}.permissions`);
@@ -155,6 +165,10 @@ class PolicyReader {
         service['receiptAudiences'] === undefined
           ? []
           : this.readAudiences(service['receiptAudiences'], `${path}.receiptAudiences`),
+      signalAudience:
+        service['signalAudience'] === undefined
+          ? null
+          : this.readText(service['signalAudience'], `${path}.signalAudience`, AUDIENCE),
       requestsPerSecond: this.readRate(service['requestsPerSecond'], `${path}.requestsPerSecond`),
       notAfter: this.readTime(service['notAfter'], `${path}.notAfter`),
     };

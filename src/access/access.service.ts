@@ -93,6 +93,23 @@ export class AccessService {
     return !hasEnded && grant.permissions.has(permission) && (grant.relyingParties?.includes(rpId) ?? true);
   }
 
+  /** The `aud` of the signals of an identity. */
+  findAudience(spiffeId: string): string {
+    return this.store.policy.grants.get(spiffeId)?.signalAudience ?? spiffeId;
+  }
+
+  /**
+   * Returns what the policy lets an identity receive signals of, whether it has a connection or not; undefined: of nothing.
+   * Only a denial of the identity counts, because no certificate is looked at.
+   */
+  findReceiver(spiffeId: string): { relyingParties: readonly string[] | null } | undefined {
+    const { grants, deny } = this.store.policy;
+    const grant = grants.get(spiffeId);
+    if (!grant?.permissions.has('events:receive') || deny.some(({ id }) => id === spiffeId)) return undefined;
+    if (grant.notAfter !== null && this.clock.now() > grant.notAfter) return undefined;
+    return { relyingParties: grant.relyingParties };
+  }
+
   /** @throws Problem approval-denied if the caller made the request itself */
   async authorizeDecision(context: AuthorizedContext, requestedBy: string, rpId: string | undefined): Promise<void> {
     if (context.caller.spiffeId !== requestedBy) return;

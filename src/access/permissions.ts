@@ -17,6 +17,8 @@ export const PERMISSIONS = [
   'audit:export',
   'statistics:read',
   'approvals:decide',
+  'events:manage',
+  'events:receive',
 ] as const;
 
 export type Permission = (typeof PERMISSIONS)[number];

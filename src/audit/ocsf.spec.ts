@@ -8,6 +8,7 @@ import { toOcsf } from './ocsf.js';
 const TYPES = Object.keys(AUDIT_EVENTS) as AuditEventType[];
 const ID = '0199b4e0-0000-7000-8000-000000000001';
 const APPROVAL = '0199b4e0-0000-7000-8000-0000000000a1';
+const STREAM = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d9';
 const TIME = new Date('2026-06-30T12:34:56.789Z');
 
 /** Returns the context that the service gives: some events have no request. */
@@ -169,9 +170,13 @@ describe('the entity', () => {
     ['user.erase', { type_id: 2, type: 'User', uid: 'u-1', user: { uid: 'u-1', domain: 'a.example' } }],
     ['relying-party.create', { type_id: 99, type: 'relying-party', uid: 'a.example' }],
     ['relying-party.update', { type_id: 99, type: 'relying-party', uid: 'a.example' }],
+    [
+      'signal-stream.update',
+      { type_id: 99, type: 'signal-stream', uid: STREAM, user: { uid: 'u-1', domain: 'a.example' } },
+    ],
     ['approval.approve', { type_id: 99, type: 'approval', uid: APPROVAL, user: { uid: 'u-1', domain: 'a.example' } }],
   ])('of %s is %j', (type, entity) => {
-    expect(createRecord({ type, ...subject, approvalId: APPROVAL })['entity']).toEqual(entity);
+    expect(createRecord({ type, ...subject, approvalId: APPROVAL, streamId: STREAM })['entity']).toEqual(entity);
   });
 
   it('that is unknown has a name that says so', () => {

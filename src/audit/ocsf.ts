@@ -165,7 +165,13 @@ export function toManagedEntity(entry: AuditEntry): Members {
   if (entry.type.startsWith('user.')) return buildManagedEntity(entry.userId, 'User', 2, toUser(entry));
   if (entry.type.startsWith('approval.'))
     return buildManagedEntity(entry.approvalId, 'approval', 99, entry.userId === undefined ? undefined : toUser(entry));
-  if (entry.type.startsWith('signal-stream.')) return buildManagedEntity(entry.streamId, 'signal-stream', 99);
+  if (entry.type.startsWith('signal-stream.'))
+    return buildManagedEntity(
+      entry.streamId,
+      'signal-stream',
+      99,
+      entry.userId === undefined ? undefined : toUser(entry),
+    );
   return entry.type.startsWith('relying-party.')
     ? buildManagedEntity(entry.rpId, 'relying-party', 99)
     : buildManagedEntity(entry.credential?.id, 'passkey', 99);

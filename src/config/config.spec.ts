@@ -98,6 +98,7 @@ describe('development', () => {
       bindingKeyFile: join(data, 'binding.key'),
       receiptKeyFile: join(data, 'receipt.key'),
       signals: { keyFile: join(data, 'signal.key'), issuer: 'https://localhost:8443' },
+      signalLimits: { retentionHours: 168, mostWaiting: 1_000_000 },
       workers: 1,
       callerShare: 25,
       unknownSettings: [],

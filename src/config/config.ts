@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type DatabaseSettings, describeDeparture, readDatabaseSettings } from './database-settings.js';
 import { isLoopback } from './loopback.js';
 import { Settings } from './settings.js';
-import { readSignalSettings, type SignalSettings } from './signal-settings.js';
+import { readSignalLimits, readSignalSettings, type SignalLimits, type SignalSettings } from './signal-settings.js';
 import { readTlsFiles } from './tls-files.js';
 import { readTraceSettings, type TraceSettings } from './trace-settings.js';
 import { describeUnknownSettings } from './unknown-settings.js';
@@ -69,6 +69,7 @@ export interface Config extends DatabaseSettings {
   readonly receiptKeyFile?: string | undefined;
   /** How others are told of changes; undefined: they are not. */
   readonly signals?: SignalSettings | undefined;
+  readonly signalLimits: SignalLimits;
   /** The FIDO metadata BLOB as FIDO publishes it; undefined if there is none. */
   readonly metadataBlobFile: string | undefined;
   /** The number of processes that serve. With 1, the process that reads the settings serves. */
@@ -169,6 +170,7 @@ function readSettings(settings: Settings, describeUnknown: () => readonly string
       settings,
       production ? undefined : { keyFile: join(dataDir, 'signal.key'), port: https.port },
     ),
+    signalLimits: readSignalLimits(settings),
     metadataBlobFile: settings.readOptionalFilePath('PASSKEY_MDS_BLOB_FILE'),
     workers: settings.readWorkers('PASSKEY_WORKERS'),
     callerShare: settings.readPercent('PASSKEY_CALLER_SHARE', 25),

@@ -19,6 +19,25 @@ export interface PushFiles {
   readonly client?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
 
+/** What the outbox of signals may hold for a receiver that does not fetch them. */
+export interface SignalLimits {
+  readonly retentionHours: number;
+  /** The most signals of one stream. */
+  readonly mostWaiting: number;
+}
+
+export function readSignalLimits(settings: Settings): SignalLimits {
+  const read = (name: string, fallback: string, form: RegExp, words: string): number => {
+    const value = settings.env[name] || fallback;
+    if (!form.test(value)) settings.mistakes.push(`${name} is "${value}"; it must be ${words}`);
+    return Number.parseInt(value, 10);
+  };
+  return Object.freeze({
+    retentionHours: read('PASSKEY_SIGNAL_RETENTION', '168h', /^(?!0)\d{1,4}h$/, '1h to 9999h'),
+    mostWaiting: read('PASSKEY_SIGNAL_BACKLOG', '1000000', /^(?!0)\d{1,8}$/, 'a number from 1 to 99999999'),
+  });
+}
+
 /** What a development start has generated, and where it listens. */
 export interface SignalDefaults {
   readonly keyFile: string;

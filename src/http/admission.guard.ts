@@ -37,7 +37,8 @@ export class AdmissionGuard implements CanActivate {
     const identity = context.caller?.spiffeId ?? '';
     const { raw, method } = request;
     try {
-      (raw as Raw)[ADMITTED] = await this.admission.admit(identity, method === 'GET', raw.socket);
+      const admitted = await this.admission.admit(identity, method === 'GET', raw.socket);
+      (raw as Raw)[ADMITTED] = { ...admitted, settle: once(admitted.settle) };
       return true;
     } catch (problem) {
       context.excessOf = identity;
@@ -71,4 +72,20 @@ export class AdmissionGuard implements CanActivate {
     });
     return unread;
   }
+}
+
+/**
+ * Ends the turn of a request that will do nothing for a while but wait. It stays open, so a caller can have only so many of them.
+ */
+export function endTurn({ raw }: FastifyRequest): void {
+  (raw as Raw)[ADMITTED]?.settle();
+}
+
+function once(run: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    run();
+  };
 }

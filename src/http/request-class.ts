@@ -68,6 +68,14 @@ export function BrowserWritten(): ClassDecorator {
 }
 
 /**
+ * Marks a class of the Shared Signals Framework, whose objects others may extend: receivers that conform send members that this
+ * service does not know (docs/adr/0050-shared-signals.md). It drops them.
+ */
+export function Extensible(): ClassDecorator {
+  return BrowserWritten();
+}
+
+/**
  * Makes an instance of a request class, with instances of its nested classes, for class-validator to check. A value that
  * is not an object and a member that the class does not declare stay as they are: class-validator refuses them. Only where
  * a browser wrote the object are such members left out.

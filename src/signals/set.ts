@@ -24,8 +24,6 @@ export interface SetSigner {
   sign(claims: SetClaims, stream: Pick<StreamEntity, 'algorithm'>): Promise<string>;
 }
 
-export const SET_SIGNER = Symbol('SetSigner');
-
 /**
  * Builds the claims of a signal.
  *

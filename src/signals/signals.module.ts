@@ -6,7 +6,11 @@
  *  3. set.ts builds the claims of a security event token from a signal; event-types.ts has the URIs.
  *  4. signal-keys.ts watches PASSKEY_SIGNAL_KEY_FILE, and signs. discovery.controller.ts publishes the keys and the
  *     configuration of the transmitter.
- *  5. push-scheduler.ts shares the pushed streams among the replicas, by the leases of push.repository.ts. push-stream.ts pushes one,
+ *  5. streams.controller.ts is the API of receivers: streams.service.ts makes, changes and deletes streams, subjects.service.ts
+ *     decides whom they hear of, and stream-configuration.ts shows them.
+ *  6. poll.controller.ts hands out signals (polls.service.ts); waiting-polls.ts lets polls wait for one.
+ *  7. stream-upkeep.ts bounds the outbox, and disables streams whose receiver is gone.
+ *  8. push-scheduler.ts shares the pushed streams among the replicas, by the leases of push.repository.ts. push-stream.ts pushes one,
  *     push-answer.ts judges the answers, and authorization-seal.ts keeps what a receiver wants to see.
  */
 import { Module } from '@nestjs/common';
@@ -20,13 +24,36 @@ import { PushRepository } from './push.repository.js';
 import { PushScheduler } from './push-scheduler.js';
 import { StreamPusher } from './push-stream.js';
 import { SignalEntity } from './signal.entity.js';
+import { PollController } from './poll.controller.js';
+import { PollsService } from './polls.service.js';
 import { SignalKeys } from './signal-keys.js';
+import { SignalRepository } from './signal.repository.js';
 import { StreamEntity } from './stream.entity.js';
+import { StreamUpkeep } from './stream-upkeep.js';
+import { StreamRepository } from './stream.repository.js';
+import { StreamsController } from './streams.controller.js';
+import { StreamsService } from './streams.service.js';
+import { SubjectsService } from './subjects.service.js';
+import { WaitingPolls } from './waiting-polls.js';
 
 @Module({
   imports: [PushModule, TypeOrmModule.forFeature([StreamEntity, ExcludedSubjectEntity, SignalEntity])],
-  controllers: [DiscoveryController],
-  providers: [AuthorizationSeal, Outbox, PushRepository, PushScheduler, SignalKeys, StreamPusher],
-  exports: [Outbox, SignalKeys],
+  controllers: [DiscoveryController, PollController, StreamsController],
+  providers: [
+    AuthorizationSeal,
+    Outbox,
+    PollsService,
+    PushRepository,
+    PushScheduler,
+    SignalKeys,
+    SignalRepository,
+    StreamPusher,
+    StreamRepository,
+    StreamsService,
+    StreamUpkeep,
+    SubjectsService,
+    WaitingPolls,
+  ],
+  exports: [Outbox, SignalKeys, StreamUpkeep],
 })
 export class SignalsModule {}

@@ -4,6 +4,7 @@ import { MigrationMetrics } from './migration-metrics.js';
 import type { PoolReading } from './pool-reading.js';
 import { registerProcessMetrics } from './process-metrics.js';
 import { createPushMetrics } from './push-metrics.js';
+import { createSignalMetrics } from './signal-metrics.js';
 import { VERSION } from './version.js';
 
 /** From a fast answer to one that has waited for the limits of the database. Seconds. */
@@ -309,6 +310,7 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  readonly signals = createSignalMetrics(this.registry);
   /** Absent if no FIDO metadata is configured. */
   readonly metadataInfo = new Gauge({
     name: 'passkey_metadata_info',

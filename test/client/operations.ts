@@ -10,6 +10,7 @@ const PAYMENT = {
   instrument: { displayName: 'Card', icon: 'https://login.example.com/card.png' },
   callerOrigins: ['https://shop.example'],
 };
+const SUBJECT = { format: 'iss_sub', iss: 'https://login.example.com', sub: 'u-1' };
 const PARTY = { name: 'Example', origins: ['https://login.example.com'] };
 
 export interface Operation {
@@ -163,6 +164,38 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   getReceiptKeys: { call: (client, options) => client.getReceiptKeys(options), repeatedAfter: ALWAYS },
   getTransmitterConfiguration: {
     call: (client, options) => client.getTransmitterConfiguration(options),
+    repeatedAfter: ALWAYS,
+  },
+  createStream: {
+    call: (client, options) => client.createStream({ description: 'fraud' }, options),
+    repeatedAfter: CHANGE,
+  },
+  getStreams: { call: (client, options) => client.getStreams(undefined, options), repeatedAfter: ALWAYS },
+  updateStream: {
+    call: (client, options) => client.updateStream({ stream_id: ID, description: 'fraud' }, options),
+    repeatedAfter: ALWAYS,
+  },
+  replaceStream: { call: (client, options) => client.replaceStream({ stream_id: ID }, options), repeatedAfter: ALWAYS },
+  deleteStream: { call: (client, options) => client.deleteStream(ID, options), repeatedAfter: ALWAYS },
+  getStreamStatus: { call: (client, options) => client.getStreamStatus(ID, options), repeatedAfter: ALWAYS },
+  setStreamStatus: {
+    call: (client, options) => client.setStreamStatus({ stream_id: ID, status: 'paused' }, options),
+    repeatedAfter: ALWAYS,
+  },
+  addSubject: {
+    call: (client, options) => client.addSubject({ stream_id: ID, subject: SUBJECT }, options),
+    repeatedAfter: ALWAYS,
+  },
+  removeSubject: {
+    call: (client, options) => client.removeSubject({ stream_id: ID, subject: SUBJECT }, options),
+    repeatedAfter: ALWAYS,
+  },
+  verifyStream: {
+    call: (client, options) => client.verifyStream({ stream_id: ID, state: 'abc' }, options),
+    repeatedAfter: CHANGE,
+  },
+  pollSignals: {
+    call: (client, options) => client.pollSignals(ID, { returnImmediately: true }, options),
     repeatedAfter: ALWAYS,
   },
   getSignalKeys: { call: (client, options) => client.getSignalKeys(options), repeatedAfter: ALWAYS },

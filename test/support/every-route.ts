@@ -6,13 +6,14 @@ import { type Ceremonies, requireStatus } from './ceremonies.js';
 import type { Answer } from './client.js';
 import { encodeLines, movePasskey } from './imports.js';
 import { PaymentCeremonies } from './payment-ceremonies.js';
+import { Receiver } from './receiver.js';
 import { type TestService, type TestServiceOptions, toSpiffeId } from './service.js';
 
 const POLICY = `version: 1
 trustDomain: passkey-manager.local
 services:
   - id: ${toSpiffeId('auth-service')}
-    permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage]
+    permissions: [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage, events:manage, events:receive]
   - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, passkeys:import]
   - id: ${toSpiffeId('second')}
@@ -32,6 +33,12 @@ export const UNRECORDED = [
   ...['GET /v1/relying-parties', 'GET /v1/relying-parties/{rpId}', 'GET /v1/relying-parties/{rpId}/related-origins'],
   ...['GET /v1/relying-parties/{rpId}/migration'],
   ...['GET /v1/approvals', 'GET /v1/approvals/{id}', 'GET /v1/statistics'],
+  ...[
+    'GET /v1/signals/streams',
+    'GET /v1/signals/status',
+    'POST /v1/signals/verification',
+    'POST /v1/signals/poll/{id}',
+  ],
   ...['GET /v1/audit/events/{id}/proof', 'GET /v1/audit/checkpoint', 'GET /v1/audit/consistency'],
 ];
 
@@ -73,6 +80,7 @@ export class EveryRoute {
       approval,
       event: registration!.metadata.uid,
       ...(await payFromNewBrowser(service, login)),
+      stream: (await Receiver.create(service.client, 'auth-service')).id,
     };
     const requests = listRequests(service, login, ids);
     return new EveryRoute(login, authenticator, [
@@ -131,12 +139,13 @@ interface Ids {
   readonly suspended: string;
   readonly approval: string;
   readonly event: string;
+  readonly stream: string;
 }
 
 function listRequests(
   service: TestService,
   login: Ceremonies<string>,
-  { id, suspended, approval, event, payer, thumbprint }: Ids,
+  { id, suspended, approval, event, payer, thumbprint, stream }: Ids,
 ): EveryRoute['requests'] {
   const call = (identity: string, method: string, path: string, body?: unknown) => () =>
     service.client.call<unknown>(identity, method, path, body);
@@ -151,6 +160,8 @@ function listRequests(
   const weaker = { name: 'Login', origins: ['https://login.example.com'], policy: { allowSha1Tpm: true } };
   const ada = { userId: 'ada', query: '?rpId=login.example.com' };
   const party = { rpId: 'login.example.com' };
+  const streamQuery = { query: `?stream_id=${stream}` };
+  const subject = { format: 'iss_sub', iss: 'https://login.example.com', sub: 'grace' };
   return [
     ['POST /v1/challenges/registration', () => login.requestRegistration('grace')],
     ['POST /v1/challenges/authentication', () => login.requestAuthentication({ userId: 'ada' })],
@@ -175,6 +186,17 @@ function listRequests(
     of('auth-service', 'POST /v1/users/{userId}/revoke', ada, reason),
     of('operator', 'GET /v1/credentials/export', { query: '?rpId=login.example.com' }),
     of('operator', 'DELETE /v1/users/{userId}', ada),
+    of('auth-service', 'POST /v1/signals/streams', {}, {}),
+    of('auth-service', 'GET /v1/signals/streams', streamQuery),
+    of('auth-service', 'PATCH /v1/signals/streams', {}, { stream_id: stream, description: 'x' }),
+    of('auth-service', 'PUT /v1/signals/streams', {}, { stream_id: stream }),
+    of('auth-service', 'GET /v1/signals/status', streamQuery),
+    of('auth-service', 'POST /v1/signals/status', {}, { stream_id: stream, status: 'enabled' }),
+    of('auth-service', 'POST /v1/signals/subjects/add', {}, { stream_id: stream, subject }),
+    of('auth-service', 'POST /v1/signals/subjects/remove', {}, { stream_id: stream, subject }),
+    of('auth-service', 'POST /v1/signals/verification', {}, { stream_id: stream }),
+    of('auth-service', 'POST /v1/signals/poll/{id}', { id: stream }, { returnImmediately: true }),
+    of('auth-service', 'DELETE /v1/signals/streams', streamQuery),
     of('operator', 'GET /v1/relying-parties'),
     of('operator', 'GET /v1/relying-parties/{rpId}', party),
     of('operator', 'GET /v1/relying-parties/{rpId}/related-origins', party),

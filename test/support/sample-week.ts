@@ -106,6 +106,9 @@ function administration(add: Add): void {
   add(64, { type: 'approval.request', ...approval }, caller('operator'));
   add(65, { type: 'approval.approve', ...approval }, caller('second'));
   add(66, { type: 'approval.tampered', ...approval, outcome: 'failure', detail: 'the row was changed' });
+  const stream = { outcome: 'success', streamId: credential.id } as const;
+  add(66.2, { type: 'signal-stream.create', ...stream }, caller('operator'));
+  add(66.4, { type: 'signal-stream.drop', ...stream, outcome: 'failure', detail: '7 signals were dropped' }, null);
   const sealed = {
     type: 'relying-party.seal',
     outcome: 'success',

@@ -272,6 +272,57 @@ export class PasskeyManager {
     return this.#call({ method: 'GET', path: '/v1/signals/jwks' }, options);
   }
 
+  /** Creates a stream of signals: by default one that is polled, and gets every type of event. */
+  createStream(stream: Schemas['StreamRequest'] = {}, options?: CallOptions): Promise<Schemas['Stream']> {
+    return this.#change('/v1/signals/streams', stream, options);
+  }
+
+  /** @param streamId none: all streams of the caller, as a list */
+  getStreams(streamId?: string, options?: CallOptions): Promise<Schemas['StreamOrList']> {
+    return this.#call({ method: 'GET', path: '/v1/signals/streams', query: { stream_id: streamId } }, options);
+  }
+
+  updateStream(change: Schemas['StreamChange'], options?: CallOptions): Promise<Schemas['Stream']> {
+    return this.#call({ method: 'PATCH', path: '/v1/signals/streams', body: change }, options);
+  }
+
+  /** What is missing is reset. */
+  replaceStream(stream: Schemas['StreamChange'], options?: CallOptions): Promise<Schemas['Stream']> {
+    return this.#call({ method: 'PUT', path: '/v1/signals/streams', body: stream }, options);
+  }
+
+  async deleteStream(streamId: string, options?: CallOptions): Promise<void> {
+    await this.#call({ method: 'DELETE', path: '/v1/signals/streams', query: { stream_id: streamId } }, options);
+  }
+
+  getStreamStatus(streamId: string, options?: CallOptions): Promise<Schemas['StreamStatus']> {
+    return this.#call({ method: 'GET', path: '/v1/signals/status', query: { stream_id: streamId } }, options);
+  }
+
+  setStreamStatus(status: Schemas['StreamStatusRequest'], options?: CallOptions): Promise<Schemas['StreamStatus']> {
+    return this.#call({ method: 'POST', path: '/v1/signals/status', body: status }, options);
+  }
+
+  async addSubject(subject: Schemas['SubjectRequest'], options?: CallOptions): Promise<void> {
+    await this.#call({ method: 'POST', path: '/v1/signals/subjects/add', body: subject }, options);
+  }
+
+  async removeSubject(subject: Schemas['SubjectRequest'], options?: CallOptions): Promise<void> {
+    await this.#call({ method: 'POST', path: '/v1/signals/subjects/remove', body: subject }, options);
+  }
+
+  async verifyStream(request: Schemas['VerificationRequest'], options?: CallOptions): Promise<void> {
+    await this.#change('/v1/signals/verification', request, options);
+  }
+
+  /**
+   * Acknowledges signals and returns the next ones, the oldest first, as SETs (RFC 8417) by their `jti`. Unless
+   * `returnImmediately` is true, an answer without signals comes after eight seconds.
+   */
+  pollSignals(streamId: string, poll: Schemas['PollRequest'] = {}, options?: CallOptions): Promise<Schemas['Poll']> {
+    return this.#call({ method: 'POST', path: path`/v1/signals/poll/${streamId}`, body: poll }, options);
+  }
+
   getOpenApiDocument(options?: CallOptions): Promise<Schemas['OpenApiDocument']> {
     return this.#call({ method: 'GET', path: '/openapi.json' }, options);
   }

@@ -940,6 +940,149 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/signals/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a stream, or list the streams of the caller
+         * @description Returns the configuration of a stream (SSF 1.0 §8.1.1.2), or without `stream_id` a list. The streams of other identities do not exist for the caller.
+         */
+        get: operations["getStreams"];
+        /**
+         * Replace a stream
+         * @description Replaces what the receiver supplies (SSF 1.0 §8.1.1.4); what is missing is reset.
+         */
+        put: operations["replaceStream"];
+        /**
+         * Create a stream
+         * @description Creates an event stream (SSF 1.0 §8.1.1.1). Its audience and its relying parties are those that the access policy gives the caller. Without `events_requested` it delivers every type, without `delivery` it is polled. Unknown members are ignored.
+         */
+        post: operations["createStream"];
+        /**
+         * Delete a stream
+         * @description Deletes a stream with everything that it has not delivered (SSF 1.0 §8.1.1.5).
+         */
+        delete: operations["deleteStream"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a stream
+         * @description Changes what the receiver supplies (SSF 1.0 §8.1.1.3); what is missing stays. What the transmitter supplies may be sent back, and must be as it is.
+         */
+        patch: operations["updateStream"];
+        trace?: never;
+    };
+    "/v1/signals/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the status of a stream
+         * @description Returns the status and its reason (SSF 1.0 §8.1.2.1).
+         */
+        get: operations["getStreamStatus"];
+        put?: never;
+        /**
+         * Set the status of a stream
+         * @description Sets the status (SSF 1.0 §8.1.2.2). A paused stream holds what happens, within the retention; a disabled one holds nothing, and forgets what it has not delivered.
+         */
+        post: operations["setStreamStatus"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signals/subjects/add": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a subject to a stream
+         * @description Lets the stream hear of a user again (SSF 1.0 §8.1.3.2). A stream hears of all users of its relying parties, but for those that its receiver removed.
+         */
+        post: operations["addSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signals/subjects/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove a subject from a stream
+         * @description Lets the stream not hear of a user (SSF 1.0 §8.1.3.3), whether there is such a user or not.
+         */
+        post: operations["removeSubject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signals/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a verification event
+         * @description Sends a verification event over the stream, with the `state` of the request (SSF 1.0 §8.1.4.2). A request before `min_verification_interval` is over is answered 429.
+         */
+        post: operations["verifyStream"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/signals/poll/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `stream_id` of a stream of the caller. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get the next signals
+         * @description Acknowledges SETs and returns the next ones, the oldest first (RFC 8936). A SET is returned again until it is acknowledged by `ack`, or refused by `setErrs`. If there is none, the answer waits for one, for 8 seconds at most, unless `returnImmediately` is true.
+         */
+        post: operations["pollSignals"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -1248,6 +1391,189 @@ export interface components {
              * @constant
              */
             default_subjects: "ALL";
+        };
+        /** @example 0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11 */
+        StreamId: string;
+        SignalUri: string;
+        /** @description How SETs are delivered (SSF 1.0 §6.1). Unknown members are ignored. */
+        StreamDelivery: {
+            /** @enum {string} */
+            method: "urn:ietf:rfc:8936" | "urn:ietf:rfc:8935";
+            endpoint_url?: components["schemas"]["SignalUri"];
+        };
+        /**
+         * @description What a receiver supplies (SSF 1.0 §8.1.1). Unknown members are ignored.
+         * @example {
+         *       "events_requested": [
+         *         "https://schemas.openid.net/secevent/caep/event-type/credential-change"
+         *       ],
+         *       "delivery": {
+         *         "method": "urn:ietf:rfc:8936"
+         *       },
+         *       "description": "Ends sessions of revoked passkeys"
+         *     }
+         */
+        StreamRequest: {
+            /** @description URIs of event types. Those that the service does not know are kept, and deliver nothing. */
+            events_requested?: components["schemas"]["SignalUri"][];
+            delivery?: components["schemas"]["StreamDelivery"];
+            description?: string;
+        };
+        /**
+         * @description What a receiver supplies, and what it sends back of the rest. Unknown members are ignored.
+         * @example {
+         *       "stream_id": "0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11",
+         *       "description": "Ends sessions of revoked passkeys"
+         *     }
+         */
+        StreamChange: {
+            stream_id: components["schemas"]["StreamId"];
+            /** @description URIs of event types. Those that the service does not know are kept, and deliver nothing. */
+            events_requested?: components["schemas"]["SignalUri"][];
+            delivery?: components["schemas"]["StreamDelivery"];
+            description?: string;
+            iss?: components["schemas"]["SignalUri"];
+            aud?: string | string[];
+            events_supported?: string[];
+            events_delivered?: string[];
+            min_verification_interval?: number;
+            inactivity_timeout?: number;
+        };
+        /**
+         * @description An event stream (SSF 1.0 §8.1.1).
+         * @example {
+         *       "stream_id": "0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11",
+         *       "iss": "https://passkeys.bank.example",
+         *       "aud": "spiffe://bank.example/ns/prod/sa/auth-service",
+         *       "events_supported": [
+         *         "https://schemas.openid.net/secevent/caep/event-type/credential-change",
+         *         "https://schemas.openid.net/secevent/risc/event-type/credential-compromise"
+         *       ],
+         *       "events_requested": [
+         *         "https://schemas.openid.net/secevent/caep/event-type/credential-change"
+         *       ],
+         *       "events_delivered": [
+         *         "https://schemas.openid.net/secevent/caep/event-type/credential-change"
+         *       ],
+         *       "delivery": {
+         *         "method": "urn:ietf:rfc:8936",
+         *         "endpoint_url": "https://passkeys.bank.example/v1/signals/poll/0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11"
+         *       },
+         *       "min_verification_interval": 10,
+         *       "inactivity_timeout": 2419200,
+         *       "description": "Ends sessions of revoked passkeys"
+         *     }
+         */
+        Stream: {
+            stream_id: components["schemas"]["Id"];
+            /** Format: uri */
+            iss: string;
+            /** @description The audience that the access policy gives the caller. */
+            aud: string;
+            events_supported: string[];
+            events_requested: string[];
+            events_delivered: string[];
+            delivery: {
+                /** @enum {string} */
+                method: "urn:ietf:rfc:8936" | "urn:ietf:rfc:8935";
+                /** Format: uri */
+                endpoint_url: string;
+            };
+            /** @description Seconds. */
+            min_verification_interval: number;
+            /** @description Seconds without a call or a poll after which the service disables the stream. */
+            inactivity_timeout: number;
+            description?: string;
+        };
+        StreamOrList: components["schemas"]["Stream"] | components["schemas"]["Stream"][];
+        /**
+         * @description Unknown members are ignored.
+         * @example {
+         *       "stream_id": "0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11",
+         *       "status": "paused",
+         *       "reason": "maintenance"
+         *     }
+         */
+        StreamStatusRequest: {
+            stream_id: components["schemas"]["StreamId"];
+            /** @enum {string} */
+            status: "enabled" | "paused" | "disabled";
+            reason?: string;
+        };
+        /**
+         * @example {
+         *       "stream_id": "0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11",
+         *       "status": "paused",
+         *       "reason": "maintenance"
+         *     }
+         */
+        StreamStatus: {
+            stream_id: components["schemas"]["Id"];
+            /** @enum {string} */
+            status: "enabled" | "paused" | "disabled";
+            reason?: string;
+        };
+        /**
+         * @description Unknown members are ignored.
+         * @example {
+         *       "stream_id": "0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11",
+         *       "subject": {
+         *         "format": "iss_sub",
+         *         "iss": "https://login.example.com",
+         *         "sub": "u-4711"
+         *       }
+         *     }
+         */
+        SubjectRequest: {
+            stream_id: components["schemas"]["StreamId"];
+            /** @description A user in the format `iss_sub` (RFC 9493 §3.2.3): `iss` is `https://` and the id of the relying party, `sub` the id of the user. */
+            subject: Record<string, never>;
+            verified?: boolean;
+        };
+        /**
+         * @description Unknown members are ignored.
+         * @example {
+         *       "stream_id": "0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11",
+         *       "state": "c2Vzc2lvbi0x"
+         *     }
+         */
+        VerificationRequest: {
+            stream_id: components["schemas"]["StreamId"];
+            state?: string;
+        };
+        /**
+         * @description A poll (RFC 8936 §2.2). Unknown members are ignored.
+         * @example {
+         *       "maxEvents": 50,
+         *       "ack": [
+         *         "c1a7b6f0-5b1e-4c1e-9a53-0b9b5d0f3c11"
+         *       ]
+         *     }
+         */
+        PollRequest: {
+            /** @description The most SETs of the answer; 100 if it is missing, and never more than 1000. */
+            maxEvents?: number;
+            /** @description True not to wait for a SET. */
+            returnImmediately?: boolean;
+            /** @description The `jti` of SETs that the receiver has stored. */
+            ack?: string[];
+            /** @description Why SETs are refused, by their `jti`; each has `err` and `description` (RFC 8936 §2.6). */
+            setErrs?: Record<string, never>;
+        };
+        /**
+         * @example {
+         *       "sets": {
+         *         "c1a7b6f0-5b1e-4c1e-9a53-0b9b5d0f3c11": "eyJ0eXAiOiJzZWNldmVudCtqd3QiLCJhbGciOiJSUzI1NiJ9.e30.c2ln"
+         *       },
+         *       "moreAvailable": false
+         *     }
+         */
+        Poll: {
+            /** @description Security event tokens by their `jti`. */
+            sets: {
+                [key: string]: string;
+            };
+            moreAvailable: boolean;
         };
         SignalKeys: {
             keys: {
@@ -2416,7 +2742,7 @@ export interface components {
              * @description The type of the problem; `about:blank` only for an unexpected failure.
              * @enum {string}
              */
-            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:signals-not-configured" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:import-conflict" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:receipts-not-configured" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
+            type: "urn:passkey-manager:problem:request-malformed" | "urn:passkey-manager:problem:caller-unidentified" | "urn:passkey-manager:problem:permission-denied" | "urn:passkey-manager:problem:relying-party-denied" | "urn:passkey-manager:problem:approval-denied" | "urn:passkey-manager:problem:relying-party-unknown" | "urn:passkey-manager:problem:credential-unknown" | "urn:passkey-manager:problem:event-unknown" | "urn:passkey-manager:problem:approval-unknown" | "urn:passkey-manager:problem:signals-not-configured" | "urn:passkey-manager:problem:stream-unknown" | "urn:passkey-manager:problem:not-found" | "urn:passkey-manager:problem:challenge-spent" | "urn:passkey-manager:problem:credential-exists" | "urn:passkey-manager:problem:credential-state" | "urn:passkey-manager:problem:import-conflict" | "urn:passkey-manager:problem:relying-party-conflict" | "urn:passkey-manager:problem:stream-limit" | "urn:passkey-manager:problem:approval-state" | "urn:passkey-manager:problem:request-too-large" | "urn:passkey-manager:problem:media-type-unsupported" | "urn:passkey-manager:problem:registration-rejected" | "urn:passkey-manager:problem:authentication-rejected" | "urn:passkey-manager:problem:policy-rejected" | "urn:passkey-manager:problem:receipts-not-configured" | "urn:passkey-manager:problem:rate-limited" | "urn:passkey-manager:problem:unavailable" | "about:blank";
             title: string;
             status: number;
             detail?: string;
@@ -2550,6 +2876,24 @@ export interface components {
         };
         /** @description `signals-not-configured`: the service has no key to sign security event tokens. */
         SignalsNotConfigured: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `stream-unknown`: the caller has no stream with this id. `signals-not-configured`: there are no signals. */
+        StreamUnknown: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `stream-limit`: the caller has as many streams, or the stream as many removed subjects, as it may have. */
+        StreamLimit: {
             headers: {
                 [name: string]: unknown;
             };
@@ -4476,6 +4820,364 @@ export interface operations {
             403: components["responses"]["Denied"];
             404: components["responses"]["SignalsNotConfigured"];
             429: components["responses"]["RateLimited"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getStreams: {
+        parameters: {
+            query?: {
+                /** @description The `stream_id` of a stream of the caller; without it, all of them are listed. */
+                stream_id?: components["schemas"]["StreamId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream, or the list. */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamOrList"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    replaceStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamChange"];
+            };
+        };
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    createStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamRequest"];
+            };
+        };
+        responses: {
+            /** @description The stream. */
+            201: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["SignalsNotConfigured"];
+            409: components["responses"]["StreamLimit"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    deleteStream: {
+        parameters: {
+            query: {
+                /** @description The `stream_id` of a stream of the caller. */
+                stream_id: components["schemas"]["StreamId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The stream is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    updateStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamChange"];
+            };
+        };
+        responses: {
+            /** @description The stream. */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stream"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getStreamStatus: {
+        parameters: {
+            query: {
+                /** @description The `stream_id` of a stream of the caller. */
+                stream_id: components["schemas"]["StreamId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The status. */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamStatus"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    setStreamStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StreamStatusRequest"];
+            };
+        };
+        responses: {
+            /** @description The status. */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamStatus"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    addSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubjectRequest"];
+            };
+        };
+        responses: {
+            /** @description The stream hears of the user. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    removeSubject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubjectRequest"];
+            };
+        };
+        responses: {
+            /** @description The stream does not hear of the user. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            409: components["responses"]["StreamLimit"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    verifyStream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VerificationRequest"];
+            };
+        };
+        responses: {
+            /** @description The event is in the stream. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    pollSignals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The `stream_id` of a stream of the caller. */
+                id: components["schemas"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PollRequest"];
+            };
+        };
+        responses: {
+            /** @description The SETs by their `jti`, in the order of the changes. */
+            200: {
+                headers: {
+                    "cache-control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Poll"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            404: components["responses"]["StreamUnknown"];
+            413: components["responses"]["RequestTooLarge"];
+            415: components["responses"]["MediaTypeUnsupported"];
+            429: components["responses"]["RateLimited"];
+            503: components["responses"]["Unavailable"];
             default: components["responses"]["Unexpected"];
         };
     };
