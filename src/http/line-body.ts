@@ -71,7 +71,7 @@ const [LF, CR] = [10, 13];
 /** From one piece of the body to the next: milliseconds. */
 const PATIENCE_MS = 15_000;
 /** At most so many lines are read before those that were read are done with. */
-const MOST_LINES = 128;
+const MOST_LINES = 64;
 
 interface LineLimits {
   readonly firstLine: number;

@@ -56,7 +56,8 @@ const FIND = createRowsStatement<FindInput, FoundForLine>({
           CASE WHEN a.line_handle IS NOT NULL THEN ${handleOwnerSql('a.rp_id', 'a.user_id', 'a.line_handle')} END AS handle_owner,
           a.line_id IS NOT NULL AND EXISTS (SELECT FROM (SELECT rp_id, credential_id FROM credential WHERE id = a.line_id OFFSET 0) AS same
             WHERE (same.rp_id, same.credential_id) <> (a.rp_id, a.line_credential)) AS id_taken,
-          CASE WHEN h.handle IS NULL THEN 0 ELSE count_credentials(a.rp_id, a.user_id) END AS held
+          (SELECT count(*)::integer FROM (SELECT rp_id, status FROM credential WHERE user_id = a.user_id OFFSET 0) AS own
+            WHERE own.rp_id = a.rp_id AND own.status <> 'revoked') AS held
    FROM ${rowsSql('rp_id text, user_id text, line_credential bytea, line_handle bytea, line_id uuid')} AS a
      LEFT JOIN LATERAL (
        SELECT * FROM (SELECT * FROM credential WHERE credential_id = a.line_credential OFFSET 0) AS found
@@ -101,7 +102,7 @@ export const STORE_IMPORTED = createRowsStatement<StoreInput, { readonly stored:
        SELECT * FROM ${rowsWithLineSql(`line_handle bytea, told_uid uuid, new_handle bytea, new_seal bytea, party_version integer, most integer, now timestamptz, ${CREDENTIAL_RECORD}, ${AUDIT_COLUMNS}`, 'audit_event')} AS given
        ORDER BY rp_id, user_id),
      locked AS MATERIALIZED (
-       SELECT ordinality FROM given,
+       SELECT given.* FROM given,
          LATERAL (SELECT audit_uid FROM user_handle u WHERE u.rp_id = given.rp_id AND u.user_id = given.user_id FOR UPDATE OFFSET 0) AS u
        WHERE new_handle IS NULL AND audit_uid = told_uid),
      made AS (
@@ -114,7 +115,7 @@ export const STORE_IMPORTED = createRowsStatement<StoreInput, { readonly stored:
         ORDER BY rp_id, user_id
        ON CONFLICT DO NOTHING RETURNING audit_uid),
      checked AS MATERIALIZED (
-       SELECT given.* FROM given JOIN locked USING (ordinality)
+       SELECT * FROM locked AS given
         WHERE count_credentials(rp_id, user_id) < most
           AND (line_handle IS NULL OR ${handleOwnerSql('given.rp_id', 'given.user_id', 'line_handle')} IS NULL)
           AND EXISTS (SELECT FROM relying_party p WHERE p.rp_id = given.rp_id AND p.version = party_version AND p.enabled)
