@@ -12,14 +12,8 @@ import type {
 } from './webauthn.ts';
 
 export { PasskeyProblem, type ProblemSlug } from './problem.ts';
-export {
-  type Receipt,
-  ReceiptError,
-  type ReceiptExpectations,
-  type ReceiptFault,
-  type ReceiptKeys,
-  verifyReceipt,
-} from './receipt.ts';
+export * from './receipt.ts';
+export * from './signal.ts';
 export { PasskeyTransportError, type TransportFault } from './transport-error.ts';
 export type * from './webauthn.ts';
 export type PasskeyManagerOptions = TransportOptions;

@@ -1,21 +1,12 @@
-import { createLocalJWKSet, errors, type JWTVerifyOptions, jwtVerify } from 'jose';
+import type { JWTVerifyOptions } from 'jose';
 import type { components } from './contract.ts';
+import { JwtError, type JwtFault, KeptKeys, verifyJwt } from './verify-jwt.ts';
 
 /** The public keys of receipts, the result of `getReceiptKeys()`. */
 export type ReceiptKeys = components['schemas']['ReceiptKeys'];
 
 /** Why a receipt proves nothing. The list is closed. */
-export type ReceiptFault =
-  | 'malformed' // it is no JWS in compact form, or lacks a claim
-  | 'algorithm-denied' // neither ES256 nor Ed25519
-  | 'key-unknown' // the set has no key with its kid
-  | 'signature-invalid' // altered, or signed with another key
-  | 'type-mismatch' // another JWT of the same keys
-  | 'issuer-mismatch'
-  | 'audience-mismatch'
-  | 'transaction-mismatch' // of another transaction; or of one, where a sign-in was expected; or the reverse
-  | 'not-yet-valid' // made in the future, by this clock
-  | 'expired'; // or older than maxAge
+export type ReceiptFault = JwtFault | 'transaction-mismatch'; // of another transaction; or of one, where a sign-in was expected; or the reverse
 
 /** A receipt that proves nothing. */
 export class ReceiptError extends Error {
@@ -94,86 +85,13 @@ export async function verifyReceipt(receipt: string, expected: ReceiptExpectatio
     requiredClaims: REQUIRED,
     ...(maxAge !== undefined && { maxTokenAge: maxAge }),
   };
-  if (typeof receipt !== 'string') throw new ReceiptError('malformed', 'it is no text');
-  const claims = await verifyByKeys(receipt, expected, options);
+  const claims = await verifyJwt(receipt, expected, fetched, options).catch((error: unknown) => {
+    throw error instanceof JwtError ? new ReceiptError(error.reason, error.message, { cause: error.cause }) : error;
+  });
   const { transactionDigest } = expected;
-  if (claims.transaction_digest === transactionDigest) return claims;
+  if (claims['transaction_digest'] === transactionDigest) return claims as unknown as Receipt;
   const wanted = transactionDigest === undefined ? 'a sign-in' : 'this transaction';
   throw new ReceiptError('transaction-mismatch', `it is not of ${wanted}`);
 }
 
-async function verifyByKeys(
-  receipt: string,
-  expected: ReceiptExpectations,
-  options: JWTVerifyOptions,
-): Promise<Receipt> {
-  if ('jwks' in expected) return verifyBy(expected.jwks, receipt, options);
-  const { jwksFrom } = expected;
-  const kept = await keepKeys(jwksFrom, MAX_AGE_MS);
-  return verifyBy(kept, receipt, options).catch(async (error: unknown) => {
-    if (!(error instanceof ReceiptError) || error.reason !== 'key-unknown') throw error;
-    const newer = await keepKeys(jwksFrom, COOLDOWN_MS);
-    if (newer === kept) throw error;
-    return verifyBy(newer, receipt, options);
-  });
-}
-
-async function verifyBy(jwks: ReceiptKeys, receipt: string, options: JWTVerifyOptions): Promise<Receipt> {
-  const findKey = createLocalJWKSet(jwks);
-  try {
-    const { payload } = await jwtVerify(
-      receipt,
-      (header, token) => {
-        if (typeof header.kid !== 'string') throw new errors.JWKSNoMatchingKey();
-        return findKey(header, token);
-      },
-      options,
-    );
-    return payload as unknown as Receipt;
-  } catch (error) {
-    const reason = findReason(error);
-    throw reason === undefined ? error : new ReceiptError(reason, (error as Error).message, { cause: error });
-  }
-}
-
-const MISMATCHES: Readonly<Record<string, ReceiptFault>> = {
-  typ: 'type-mismatch',
-  iss: 'issuer-mismatch',
-  aud: 'audience-mismatch',
-  iat: 'not-yet-valid',
-  nbf: 'not-yet-valid',
-};
-
-function findReason(error: unknown): ReceiptFault | undefined {
-  if (error instanceof errors.JWTExpired) return 'expired';
-  if (error instanceof errors.JWTClaimValidationFailed)
-    return (
-      (error.reason === 'check_failed' || error.claim === 'typ' ? MISMATCHES[error.claim] : undefined) ?? 'malformed'
-    );
-  if (error instanceof errors.JOSEAlgNotAllowed) return 'algorithm-denied';
-  if (error instanceof errors.JWKSNoMatchingKey) return 'key-unknown';
-  if (error instanceof errors.JWSSignatureVerificationFailed) return 'signature-invalid';
-  const isMalformed =
-    error instanceof errors.JWSInvalid ||
-    error instanceof errors.JWTInvalid ||
-    error instanceof errors.JOSENotSupported;
-  return isMalformed ? 'malformed' : undefined;
-}
-
-/** `max-age` of the service's answer. */
-const MAX_AGE_MS = 300_000;
-const COOLDOWN_MS = 10_000;
-
-const kept = new WeakMap<ReceiptKeySource, { readonly at: number; readonly keys: Promise<ReceiptKeys> }>();
-
-/** Returns the keys that were fetched last, if that is at most `maxAgeMs` ago. Calls at the same time share a request. */
-function keepKeys(source: ReceiptKeySource, maxAgeMs: number): Promise<ReceiptKeys> {
-  const last = kept.get(source);
-  if (last && performance.now() - last.at < maxAgeMs) return last.keys;
-  const next = { at: performance.now(), keys: source.getReceiptKeys() };
-  kept.set(source, next);
-  next.keys.catch(() => {
-    if (kept.get(source) === next) kept.delete(source);
-  });
-  return next.keys;
-}
+const fetched = new KeptKeys<ReceiptKeySource>(async (source) => await source.getReceiptKeys());
