@@ -110,12 +110,15 @@ async function* countBytes(path: string, tally: Tally): AsyncGenerator<Buffer> {
 
 function formatTally({ rows, passkeys, faults, others }: Tally): string {
   const parts = [
-    `${passkeys.toLocaleString('en')} passkeys`,
+    count(passkeys, 'passkey'),
     ...(faults > 0 ? [`${faults.toLocaleString('en')} that cannot be read`] : []),
     ...(others > 0 ? [`${others.toLocaleString('en')} left out`] : []),
   ];
-  return `${rows.toLocaleString('en')} rows: ${parts.join(', ')}`;
+  return `${count(rows, 'row')}: ${parts.join(', ')}`;
 }
+
+const count = (number: number, what: string): string =>
+  `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
 
 const given = readArguments(PROGRAM);
 try {
