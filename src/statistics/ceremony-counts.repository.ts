@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
 import { parseIdTime, toFirstId } from '../audit/audit-event.repository.js';
+import { Problem } from '../http/problem.js';
 import { nameStatement } from '../database/named-statement.js';
 
 export const HOUR_MS = 3_600_000;
@@ -39,6 +40,9 @@ export interface HourCount {
   readonly reason: string;
   readonly count: number;
 }
+
+/** The driver returns a time without a value as a number. */
+type Stored<Row> = { readonly [name in keyof Row]: Row[name] extends Date | null ? Date | number | null : Row[name] };
 
 /** How much of the log is counted. */
 export interface CountedLog {
@@ -88,7 +92,7 @@ const FIND_FIRST = `
   SELECT (SELECT min(leaf_index) FROM audit_leaf) AS oldest, (SELECT max(leaf_index) FROM audit_leaf) AS newest,
          (SELECT min(leaf_index) FROM (SELECT leaf_index FROM audit_leaf WHERE event_id >= $1 ORDER BY event_id LIMIT 1000) AS near) AS near`;
 
-const READ_LOG = nameStatement<CountedLog>(
+const READ_LOG = nameStatement<Stored<CountedLog>>(
   'statistics-read-log',
   `SELECT counted_at AS "countedAt", since, EXISTS (SELECT FROM audit_leaf WHERE leaf_index >= coalesce(next_leaf, 0)) AS "isBehind",
           EXISTS (SELECT FROM audit_pending) AS "isPending",
@@ -107,7 +111,9 @@ export class CeremonyCountsRepository {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   async readLog(): Promise<CountedLog> {
-    return (await READ_LOG.run(this.dataSource, []))[0]!;
+    const [log] = await READ_LOG.run(this.dataSource, []);
+    if (!log) throw new Problem('unavailable', { detail: 'the table statistic_log has lost its row', retryAfter: 60 });
+    return { ...log, countedAt: toTime(log.countedAt), signedAt: toTime(log.signedAt) };
   }
 
   /** @param from @param to hours since 1970: [from, to) */
@@ -155,4 +161,9 @@ export class CeremonyCountsRepository {
     await manager.query('UPDATE statistic_log SET next_leaf = $1, since = $2', [first, since]);
     return first;
   }
+}
+
+/** SQL may have stored a time without a value, such as `infinity`. */
+function toTime(time: Date | number | null): Date | null {
+  return time instanceof Date && Number.isFinite(time.getTime()) ? time : null;
 }

@@ -244,6 +244,30 @@ describe('the counts of passkeys', () => {
     expect((await credentials.read('rp', clock.now()))!.counts.status).toEqual({ revoked: 500 });
   });
 
+  it.each<[string, string]>([
+    ['no object', '[]'],
+    ['nothing', '{}'],
+    [
+      'a count that is none',
+      '{"status":{"active":"many"},"models":{},"otherModels":0,"algorithms":{},"backup":{},"trust":{},"unused":0}',
+    ],
+  ])('are counted again if SQL stores %s in their place', async (_, stored) => {
+    await addParties('rp');
+    await addPasskeys(PASSKEYS + 5, 'rp');
+    await database.sql(
+      `UPDATE statistic_walk SET rp_id = 'rp', after = 'ffffffff-ffff-ffff-ffff-ffffffffffff', counts = $1`,
+      [stored],
+    );
+    await database.sql(`INSERT INTO statistic_credential VALUES ('rp', $1, now())`, [stored]);
+    expect(await credentials.read('rp', NOW)).toBeUndefined();
+    const clock = new FakeClock();
+    for (let turn = 0; turn < 3; turn += 1) {
+      clock.advance(60);
+      await credentials.walk(clock.now());
+    }
+    expect(sum((await credentials.read('rp', NOW))!.counts.status)).toBe(PASSKEYS + 5);
+  });
+
   it.each(['infinity', '9999-12-31T00:00:00Z', '-infinity'])(
     'go on if SQL sets the time of the next page to %s',
     async (time) => {

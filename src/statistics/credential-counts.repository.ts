@@ -2,7 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, EntityManager } from 'typeorm';
 import { nameStatement } from '../database/named-statement.js';
-import { addGroups, type CountedGroup, type CredentialCounts, NO_CREDENTIALS } from './credential-counts.js';
+import {
+  addGroups,
+  type CountedGroup,
+  type CredentialCounts,
+  NO_CREDENTIALS,
+  readCounts,
+} from './credential-counts.js';
 
 /** The most passkeys that one statement counts. A relying party with fewer is counted when somebody asks. */
 export const PASSKEYS = 5_000;
@@ -26,11 +32,19 @@ export interface ComputedCounts {
 
 /** How far the walk is. */
 interface WalkPlace {
-  /** null: the walk begins. */
-  readonly rpId: string | null;
+  readonly rpId: string;
   readonly after: string | null;
   /** What is counted of the relying party so far. */
   readonly counts: CredentialCounts | null;
+}
+
+/** As it is stored. */
+interface WalkRow {
+  /** null: the walk begins. */
+  readonly rpId: string | null;
+  readonly after: string | null;
+  readonly counts: unknown;
+  readonly due_at: Date | number;
 }
 
 interface CountedPage {
@@ -58,7 +72,7 @@ const COUNT_PAGE = nameStatement<CountedPage>(
   ),
 );
 
-const READ = nameStatement<ComputedCounts>(
+const READ = nameStatement<{ counts: unknown; computedAt: Date | number }>(
   'statistics-read-passkeys',
   'SELECT counts, computed_at AS "computedAt" FROM statistic_credential WHERE rp_id = $1',
 );
@@ -74,7 +88,8 @@ export class CredentialCountsRepository {
   /** @returns undefined: the relying party has many passkeys, and was never counted */
   async read(rpId: string, now: Date): Promise<ComputedCounts | undefined> {
     const [stored] = await READ.run(this.dataSource, [rpId]);
-    if (stored) return stored;
+    const counts = readCounts(stored?.counts);
+    if (counts && stored?.computedAt instanceof Date) return { counts, computedAt: stored.computedAt };
     const [few] = await COUNT_FEW.run(this.dataSource, [rpId, getUnusedSince(now)]);
     const { last, groups } = few!;
     return last === null ? { counts: addGroups(NO_CREDENTIALS, groups ?? []), computedAt: now } : undefined;
@@ -88,12 +103,12 @@ export class CredentialCountsRepository {
   /** Walks on, if it is time and no other replica does. */
   async walk(now: Date): Promise<void> {
     await this.dataSource.transaction('READ COMMITTED', async (manager) => {
-      const [row] = await manager.query<(WalkPlace & { due_at: Date | number })[]>(
+      const [row] = await manager.query<WalkRow[]>(
         'SELECT rp_id AS "rpId", after, counts, due_at FROM statistic_walk FOR UPDATE SKIP LOCKED',
       );
       if (!row || !isDue(row, now)) return;
       const began = performance.now();
-      let place: WalkPlace | undefined = row.rpId === null ? await this.findNext(manager, '') : row;
+      let place = row.rpId === null ? await this.findNext(manager, '') : resume({ ...row, rpId: row.rpId });
       while (place && performance.now() - began < TURN_MS) place = await this.walkPage(manager, place, now);
       const rest = Math.max(place ? PAGE_MS : WALK_MS, REST * (performance.now() - began));
       const { rpId, after, counts } = place ?? { rpId: null, after: null, counts: null };
@@ -106,7 +121,7 @@ export class CredentialCountsRepository {
 
   /** @returns the place of the next page; undefined: the walk has ended */
   private async walkPage(manager: EntityManager, place: WalkPlace, now: Date): Promise<WalkPlace | undefined> {
-    const rpId = place.rpId!;
+    const { rpId } = place;
     const { last, groups } = await countPage(manager, rpId, place.after ?? FIRST_ID, now);
     const counts = addGroups(place.counts ?? NO_CREDENTIALS, groups ?? []);
     if (last !== null) return { rpId, after: last, counts };
@@ -122,6 +137,12 @@ export class CredentialCountsRepository {
     );
     return next && { rpId: next.rp_id, after: null, counts: null };
   }
+}
+
+/** Begins the relying party again if there are no counts of what was walked. */
+function resume({ rpId, after, counts }: { rpId: string; after: string | null; counts: unknown }): WalkPlace {
+  const known = readCounts(counts);
+  return known ? { rpId, after, counts: known } : { rpId, after: null, counts: null };
 }
 
 /** The index has the order of the page. PostgreSQL may expect few passkeys, and would read and sort all. */

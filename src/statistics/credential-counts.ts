@@ -69,3 +69,22 @@ function add(counts: Counts, groups: readonly CountedGroup[], nameOf: (group: Co
   for (const group of groups) sum[nameOf(group)] = (sum[nameOf(group)] ?? 0) + group.count;
   return sum;
 }
+
+/** Reads stored counts. @returns undefined: SQL has stored something else */
+export function readCounts(value: unknown): CredentialCounts | undefined {
+  const counts = value as CredentialCounts | null;
+  const isWhole =
+    typeof counts === 'object' &&
+    counts !== null &&
+    [counts.otherModels, counts.unused].every(isCount) &&
+    [counts.status, counts.models, counts.algorithms, counts.backup, counts.trust].every(areCounts);
+  return isWhole ? counts : undefined;
+}
+
+function areCounts(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.values(value).every(isCount);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

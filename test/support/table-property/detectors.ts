@@ -10,6 +10,7 @@ import { SealRefresh } from '../../../src/reconciliation/seal-refresh.js';
 import { BEGINNING, type Place, type WalkedPage, walkPage } from '../../../src/reconciliation/walk-page.js';
 import { RelyingPartyAdoption } from '../../../src/relying-parties/relying-party-adoption.js';
 import { SealRegister } from '../../../src/seals/seal-register.js';
+import { StatisticsCounter } from '../../../src/statistics/statistics-counter.js';
 import { Metrics } from '../../../src/telemetry/metrics.js';
 import { verifyExport } from '../../../src/tlog/export-verifier.js';
 import type { SeededService } from './seeded-service.js';
@@ -192,6 +193,13 @@ const LOG: Detector = { begin, find: any(runLog, verifyLog) };
 /** Nothing looks for changes of these tables. */
 const NONE: Detector = { find: () => Promise.resolve(undefined) };
 
+/** Nothing finds a change of what is counted, and none of them may be a failure. */
+async function readStatistics(seeded: SeededService): Promise<undefined> {
+  await seeded.of(StatisticsCounter).tick();
+  await seeded.read('operator', '/v1/statistics?rpId=login.example.com');
+  await seeded.read('operator', '/v1/statistics?rpId=shop.example.com');
+}
+
 export const DETECTORS: Readonly<Record<string, Detector>> = {
   relying_party: { find: any(listRelyingParties, walkRows) },
   user_handle: { find: any(readSignals, walkRows, useEachPasskey) },
@@ -205,6 +213,10 @@ export const DETECTORS: Readonly<Record<string, Detector>> = {
   seal_phase: { find: startAgain },
   reconciliation: { find: takeWalk },
   succession: NONE,
+  statistic_ceremony: { find: readStatistics },
+  statistic_credential: { find: readStatistics },
+  statistic_log: { find: readStatistics },
+  statistic_walk: { find: readStatistics },
   schema_migration: { find: findMigrations },
   audit_event: LOG,
   audit_leaf: LOG,

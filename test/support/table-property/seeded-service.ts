@@ -13,6 +13,7 @@ import { LogProofs } from '../../../src/audit-log/log-proofs.js';
 import { SECRET_KEYS, type SecretKeys } from '../../../src/config/secret-keys.js';
 import { Reconciler } from '../../../src/reconciliation/reconciler.js';
 import { SealRegister } from '../../../src/seals/seal-register.js';
+import { StatisticsCounter } from '../../../src/statistics/statistics-counter.js';
 import { SuccessionWatch } from '../../../src/successors/succession-watch.js';
 import { parseVerifierKeys, type VerifierKey } from '../../../src/tlog/keys.js';
 import { packedSelf } from '../authenticator/attestation.js';
@@ -29,7 +30,7 @@ services:
   - id: ${toSpiffeId('auth-service')}
     permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
   - id: ${toSpiffeId('operator')}
-    permissions: [passkeys:erase, relying-parties:read, relying-parties:write]
+    permissions: [passkeys:erase, relying-parties:read, relying-parties:write, statistics:read]
   - id: ${toSpiffeId('second')}
     permissions: [approvals:decide]
   - id: ${toSpiffeId('auditor')}
@@ -100,17 +101,37 @@ export class SeededService {
     await seeded.of(CheckpointScheduler).onModuleDestroy();
     await seeded.of(Reconciler).onModuleDestroy();
     await seeded.of(SuccessionWatch).onModuleDestroy();
+    await seeded.of(StatisticsCounter).onModuleDestroy();
     await seeded.of(SealRegister).beforeApplicationShutdown();
     seeded.keys = parseVerifierKeys(seeded.of(LogProofs).verifierKeys);
     await seeded.archiveFirstMonth();
     await seeded.makeEarlierRows();
     await onEarlier(owner);
     await seeded.makeLaterRows();
+    await seeded.countStatistics();
     return seeded;
   }
 
   of<T>(type: { readonly prototype: T }): T {
     return this.service.running.app.get<T>(type as Type<T>, { strict: false });
+  }
+
+  /** Makes what is counted only where there is much: the passkeys of a large relying party, and a ceremony of this hour. */
+  private async countStatistics(): Promise<void> {
+    await this.of(StatisticsCounter).tick();
+    const none = '"models":{},"otherModels":5000,"algorithms":{},"backup":{},"trust":{},"unused":0';
+    await this.owner.query(
+      `INSERT INTO statistic_credential VALUES ($1, '{"status":{"active":5000},${none}}', now())`,
+      [LOGIN],
+    );
+    const hour = Math.floor(this.service.clock.now().getTime() / 3_600_000);
+    for (const [rpId, kind] of [
+      [LOGIN, 'success'],
+      [SHOP, 'begun'],
+    ]) {
+      const row = [rpId, hour, 'authentication', kind];
+      await this.owner.query(`INSERT INTO statistic_ceremony VALUES ($1, $2, $3, $4, '', 7)`, row);
+    }
   }
 
   /** Makes a replica that works on the log, with the keys of the service. */
