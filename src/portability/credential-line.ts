@@ -6,7 +6,7 @@
  *    export-pages.repository.ts reads, export-line.ts writes a line, and export-frame.ts has the first line and the last one, which
  *    is signed. export-verifier.ts verifies an export, also without the service.
  *  - import.controller.ts imports lines. import-credentials.ts reads them as they arrive and answers with verdicts, import-batch.ts
- *    judges and stores a batch by judge-line.ts, import.repository.ts has its two statements. dry-run-memory.ts stands in for the table
+ *    judges and stores a batch by judge-line.ts, import.repository.ts has its two statements. import-frame.ts tells if an export is whole. dry-run-memory.ts stands in for the table
  *    where nothing is to be stored.
  */
 import { validateSync } from 'class-validator';

@@ -70,7 +70,7 @@ export function signEnd(
 }
 
 /** True for a line of the frame, which begins with its kind. */
-function isOfFrame(text: string): boolean {
+export function isOfFrame(text: string): boolean {
   return /^\s*\{\s*"kind"\s*:/.test(text);
 }
 

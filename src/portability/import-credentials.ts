@@ -12,6 +12,7 @@ import { SealRegister } from '../seals/seal-register.js';
 import { type CredentialLine, MAX_LINE_BYTES, parseCredentialLine } from './credential-line.js';
 import { DryRunMemory } from './dry-run-memory.js';
 import { ImportBatch, type ImportTask, type Judgement } from './import-batch.js';
+import { ImportFrame } from './import-frame.js';
 import { VERDICTS, type Verdict } from './judge-line.js';
 
 interface ImportRequest {
@@ -63,12 +64,13 @@ export class ImportCredentials implements OnModuleDestroy {
   ): AsyncGenerator<Buffer> {
     const counts = Object.fromEntries(VERDICTS.map((verdict) => [verdict, 0])) as Record<Verdict, number>;
     const { requestId } = task.context;
+    const frame = new ImportFrame(firstLine);
     let nextLine = firstLine;
     let problem: Problem | undefined;
     try {
       const limits = { firstLine, maxLine: MAX_LINE_BYTES, signal: this.stop.signal };
       for await (const lines of readLines(body, limits)) {
-        const verdicts = await this.judge(task, lines);
+        const verdicts = await this.judge(task, lines, frame);
         for (const { verdict } of verdicts) counts[verdict] += 1;
         yield encode(verdicts);
         const missed = verdicts.find(({ verdict }) => verdict === 'unavailable');
@@ -79,19 +81,21 @@ export class ImportCredentials implements OnModuleDestroy {
       if (!(error instanceof Problem)) throw error;
       problem = error;
     }
-    yield encode([{ counts, nextLine, dryRun, complete: !problem, problem: problem?.toBody(requestId) }]);
+    const summary = { counts, nextLine, dryRun, complete: !problem, problem: problem?.toBody(requestId) };
+    yield encode([{ ...summary, export: problem ? undefined : frame.describe() }]);
   }
 
   private async judge(
     task: ImportTask,
     lines: readonly Line[],
+    frame: ImportFrame,
   ): Promise<(Record<string, unknown> & { line: number; verdict: Verdict })[]> {
     if (this.seals.cannotSeal) throw new Problem('unavailable', { retryAfter: 5 });
     const read = new Map<number, CredentialLine>();
     const judged = new Map<number, Judgement>();
     for (const [index, line] of lines.entries()) {
       if (index % LINES_OF_A_TURN === 0) await setImmediate();
-      if (isFrame(line)) continue;
+      if (frame.take(line)) continue;
       const parsed = this.parse(task, line);
       if (parsed instanceof Problem) judged.set(line.number, { verdict: 'malformed', problem: parsed });
       else read.set(line.number, parsed);
@@ -116,11 +120,6 @@ export class ImportCredentials implements OnModuleDestroy {
       throw error;
     }
   }
-}
-
-/** An export has lines of its own at both ends, and for what it left out (export-frame.ts). They are no passkeys. */
-function isFrame({ bytes }: Line): boolean {
-  return bytes !== undefined && /^\s*\{\s*"kind"\s*:/.test(bytes.toString('latin1', 0, 64));
 }
 
 function encode(lines: readonly object[]): Buffer {

@@ -25,6 +25,7 @@ export interface ImportSummary {
   readonly dryRun: boolean;
   readonly complete: boolean;
   readonly problem?: { readonly type: string };
+  readonly export?: { readonly state: string; readonly detail?: string };
 }
 
 export interface ImportAnswer {

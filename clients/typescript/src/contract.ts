@@ -1922,6 +1922,13 @@ export interface components {
             complete: boolean;
             /** @description Why it ended. */
             problem?: components["schemas"]["Problem"];
+            /** @description Of an export of this service that was sent from its first line: if it is whole. The passkeys in it are imported in any case. The signature is not verified: `npm run passkeys:verify-export` does that. */
+            export?: {
+                /** @enum {string} */
+                state: "whole" | "cut-off" | "altered";
+                /** @description Which line is wrong. */
+                detail?: string;
+            };
         };
         CredentialPage: {
             data: components["schemas"]["Credential"][];
