@@ -163,6 +163,7 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/signals',
         holds: 'Tells receivers what happens to passkeys (Shared Signals): streams, their outbox and its delivery.',
         page: 'src/signals/signals.module.ts',
+        neighbours: ['src/authenticators'],
       },
       {
         path: 'src/credentials',

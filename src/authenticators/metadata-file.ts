@@ -91,6 +91,11 @@ export class MetadataFile implements OnModuleInit, OnApplicationBootstrap, OnMod
     return this.files?.value.models.get(aaguid);
   }
 
+  /** The metadata in use; undefined if no file is configured. */
+  get current(): Metadata | undefined {
+    return this.files?.value;
+  }
+
   /** @returns undefined if no file is configured */
   describeState(): MetadataState | undefined {
     if (!this.files) return undefined;

@@ -10,13 +10,17 @@
  *     decides whom they hear of, and stream-configuration.ts shows them.
  *  6. poll.controller.ts hands out signals (polls.service.ts); waiting-polls.ts lets polls wait for one.
  *  7. stream-upkeep.ts bounds the outbox, and disables streams whose receiver is gone.
- *  8. push-scheduler.ts shares the pushed streams among the replicas, by the leases of push.repository.ts. push-stream.ts pushes one,
+ *  8. compromised-models.ts tells of the passkeys of a model that FIDO metadata newly calls compromised.
+ *  9. push-scheduler.ts shares the pushed streams among the replicas, by the leases of push.repository.ts. push-stream.ts pushes one,
  *     push-answer.ts judges the answers, and authorization-seal.ts keeps what a receiver wants to see.
  */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { PushModule } from '../push/push.module.js';
+import { AuthenticatorsModule } from '../authenticators/authenticators.module.js';
 import { AuthorizationSeal } from './authorization-seal.js';
+import { CompromisedModels } from './compromised-models.js';
+import { CompromisedModelsRepository } from './compromised-models.repository.js';
 import { DiscoveryController } from './discovery.controller.js';
 import { ExcludedSubjectEntity } from './excluded-subject.entity.js';
 import { Outbox } from './outbox.repository.js';
@@ -37,10 +41,16 @@ import { SubjectsService } from './subjects.service.js';
 import { WaitingPolls } from './waiting-polls.js';
 
 @Module({
-  imports: [PushModule, TypeOrmModule.forFeature([StreamEntity, ExcludedSubjectEntity, SignalEntity])],
+  imports: [
+    AuthenticatorsModule,
+    PushModule,
+    TypeOrmModule.forFeature([StreamEntity, ExcludedSubjectEntity, SignalEntity]),
+  ],
   controllers: [DiscoveryController, PollController, StreamsController],
   providers: [
     AuthorizationSeal,
+    CompromisedModels,
+    CompromisedModelsRepository,
     Outbox,
     PollsService,
     PushRepository,

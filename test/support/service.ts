@@ -97,8 +97,12 @@ export class TestService {
   }
 
   /** Starts a replica with the files as they are now. @param url of another database, such as a restored one */
-  async startReplica(url = this.database.url, env?: NodeJS.ProcessEnv): Promise<Replica> {
-    const running = await startService(readTestConfig(url, this.dataDir, env), this.clock);
+  async startReplica(
+    url = this.database.url,
+    env?: NodeJS.ProcessEnv,
+    metadataRoots?: readonly string[],
+  ): Promise<Replica> {
+    const running = await startService(readTestConfig(url, this.dataDir, env), this.clock, metadataRoots);
     const client = new Client(running.httpsUrl, this.pki.ca, this.certificateOf, this.contract);
     const stop = async (): Promise<void> => {
       client.close();
