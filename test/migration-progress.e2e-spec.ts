@@ -103,11 +103,13 @@ describe('GET /v1/relying-parties/{rpId}/migration', () => {
       await used(user, old.rpId, days);
     }
     await addUser('e', old);
+    const gone = await next.registered('e', new Authenticator());
     await addUser('f', old, old, next);
     await used('f', old.rpId, 2);
     await addUser('g', next);
     const lost = await old.registered('h', new Authenticator());
     await service.client.call('auth-service', 'POST', `/v1/credentials/${lost.id}/revoke`, { reason: 'lost' });
+    await service.client.call('auth-service', 'POST', `/v1/credentials/${gone.id}/suspend`, { reason: 'lost' });
     expect((await count()).users).toEqual({
       onlyHere: { users: 5, byLastUse: { within7Days: 1, within30Days: 1, within90Days: 1, earlier: 1, never: 1 } },
       both: { users: 1, byLastUse: { ...NEVER, within7Days: 1 } },

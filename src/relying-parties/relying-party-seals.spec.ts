@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import canonicalize from 'canonicalize';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeApprovals } from '../../test/support/fake-approvals.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
@@ -27,6 +28,8 @@ let parties: RelyingPartiesService;
 let copies: RelyingPartyCopies;
 beforeAll(async () => {
   database = await openTestDataSource();
+  // The owner of the tables may drop a constraint.
+  await database.sql('ALTER TABLE relying_party DROP CONSTRAINT relying_party_successor');
 });
 beforeEach(async () => {
   await database.sql('TRUNCATE relying_party, key_check_value, audit_event');
@@ -107,6 +110,38 @@ describe('a relying party that SQL changed', () => {
       expect(await parties.get(RP_ID)).toMatchObject({ ...SETTINGS, enabled: true, policy: DEFAULT_POLICY });
     },
   );
+});
+
+describe('a relying party with a successor', () => {
+  const endsAt = '2027-01-01T00:00:00.000Z';
+
+  it.each([
+    'successor = NULL',
+    `successor = jsonb_set(successor, '{rpId}', '"attacker.example"')`,
+    `successor = jsonb_set(successor, '{endsAt}', 'null')`,
+    `successor = jsonb_set(successor, '{endsAt}', '"2026-01-01T00:00:00.000Z"')`,
+    `successor = jsonb_set(successor, '{registrations}', '"refuse"')`,
+    `successor = successor - 'endsAt'`,
+    `successor = (SELECT jsonb_build_array(successor))`,
+  ])('counts as absent if SQL changes that: %s', async (change) => {
+    await parties.put(null, RP_ID, { ...SETTINGS, successor: { rpId: OTHER, endsAt } });
+    expect(await listNames()).toEqual([RP_ID, OTHER]);
+    await update(change);
+    expect(await listNames()).toEqual([OTHER]);
+  });
+
+  it('has a seal of another form, and one without keeps the form that the version before knows', async () => {
+    const { name, origins, enabled, policy, version, createdAt, updatedAt, seal } = await parties.get(RP_ID);
+    const parts = [RP_ID, name, origins, enabled, canonicalize(policy), version, createdAt, updatedAt];
+    const kind = 'relying-party' as const;
+    expect(makeSeals().isGenuine({ kind, parts }, seal)).toBe(true);
+    await parties.put(null, RP_ID, { ...SETTINGS, successor: { rpId: OTHER } });
+    const named = await parties.get(RP_ID);
+    const successor = canonicalize(named.successor);
+    const changed = [...parts.slice(0, 5), 2, named.createdAt, named.updatedAt];
+    expect(makeSeals().isGenuine({ kind, parts: changed }, named.seal)).toBe(false);
+    expect(makeSeals().isGenuine({ kind, parts: [...changed, successor] }, named.seal)).toBe(true);
+  });
 });
 
 describe('the copy of a relying party', () => {
