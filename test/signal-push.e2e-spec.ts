@@ -7,7 +7,7 @@ import { AuditLog } from './support/audit-log.js';
 import { requireStatus } from './support/ceremonies.js';
 import { accept, type Behaviour } from './support/push-receiver.js';
 import { AUDIENCE, ISSUER, Pushing, STREAM } from './support/pushing.js';
-import type { Replica } from './support/service.js';
+import { type Replica, toSpiffeId } from './support/service.js';
 import { until } from './support/until.js';
 
 let pushing: Pushing;
@@ -250,6 +250,23 @@ describe('a stream whose pushes have failed for too long', () => {
     await pushing.service.sql(`UPDATE signal_stream SET status = 'enabled'`);
     await pushing.untilDelivered();
     expect(pushing.receiver.ids.slice(before)).toEqual(held.map((row) => row.id));
+  });
+});
+
+describe('a stream that the access policy does not cover', () => {
+  it('gets no signal of a relying party that its owner may not hear of, whatever its row says', async () => {
+    await pushing.openStream({ relying_parties: null });
+    await pushing.signalOf('shop.example.com', 'ada');
+    const ids = await pushing.signal('ada');
+    await pushing.untilDelivered();
+    expect(pushing.receiver.ids).toEqual(ids);
+  });
+
+  it('gets nothing if its owner may not receive signals, keeps its signals, and says why', async () => {
+    await pushing.openStream({ owner: toSpiffeId('operator') });
+    await pushing.signal('ada');
+    expect(await pushing.untilFailing()).toBe('the access policy does not let the owner of the stream receive signals');
+    expect([pushing.receiver.ids, await pushing.countSignals()]).toEqual([[], 1]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { AccessService } from '../access/access.service.js';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { PushError, PushSender } from '../push/push-sender.js';
@@ -66,6 +67,7 @@ export class StreamPusher {
     private readonly keys: SignalKeys,
     private readonly seal: AuthorizationSeal,
     private readonly sender: PushSender,
+    private readonly access: AccessService,
     private readonly audit: AuditService,
     private readonly metrics: Metrics,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -100,8 +102,15 @@ export class StreamPusher {
     return failure;
   }
 
-  private async pushSignal(turn: Turn, signal: SignalEntity): Promise<PushOutcome> {
+  private async pushSignal(turn: Turn, signal: SignalEntity): Promise<PushOutcome | { readonly kind: 'denied' }> {
     const { stream, holder } = turn;
+    // By the policy as it is now: the row may be older, and SQL may have changed it.
+    const receiver = this.access.findReceiver(stream.owner);
+    if (!receiver) return fail('the access policy does not let the owner of the stream receive signals');
+    if (signal.rpId !== null && receiver.relyingParties?.includes(signal.rpId) === false) {
+      await this.streams.removeSignal(signal);
+      return { kind: 'denied' };
+    }
     const outcome = await this.send(turn, signal);
     this.metrics.pushes.sent.inc({ outcome: outcome.kind });
     if (outcome.kind === 'failed') return outcome;

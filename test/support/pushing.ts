@@ -6,7 +6,7 @@ import { PushFiles } from '../../src/push/push-files.js';
 import { PushSender } from '../../src/push/push-sender.js';
 import { PUSH_TIMING, StreamPusher } from '../../src/signals/push-stream.js';
 import { PushReceiver } from './push-receiver.js';
-import { type Replica, TestService } from './service.js';
+import { type Replica, TestService, toSpiffeId } from './service.js';
 import { until } from './until.js';
 
 export const ISSUER = 'https://passkeys.bank.example';
@@ -14,6 +14,18 @@ export const STREAM = '0195a000-0000-7000-8000-000000000001';
 export const AUDIENCE = 'https://fraud.example';
 /** The addresses of `localhost`, which are not public. */
 export const LOOPBACK = "[127.0.0.0/8, '::1/128']";
+/** The owner of the stream may receive signals of one relying party. */
+const ACCESS_POLICY = `version: 1
+trustDomain: passkey-manager.local
+services:
+  - id: ${toSpiffeId('fraud')}
+    permissions: [events:receive]
+    relyingParties: [login.example.com]
+  - id: ${toSpiffeId('operator')}
+    permissions: [relying-parties:read]
+  - id: ${toSpiffeId('auditor')}
+    permissions: [audit:read]
+`;
 const FAST = { ...PUSH_TIMING, turnMs: 20, backoffMs: 20, maxBackoffMs: 200 };
 
 export interface StreamState {
@@ -55,6 +67,7 @@ export class Pushing {
         writeFileSync(path('client.crt'), `${cert}\n${key}`);
       },
       env,
+      accessPolicy: ACCESS_POLICY,
     });
     return new Pushing(service, directory, env);
   }
@@ -103,7 +116,7 @@ export class Pushing {
     const now = new Date();
     const stream: Record<string, unknown> = {
       id: STREAM,
-      owner: 'spiffe://passkey-manager.local/fraud',
+      owner: toSpiffeId('fraud'),
       aud: AUDIENCE,
       events_requested: [],
       events_delivered: [],
@@ -122,14 +135,18 @@ export class Pushing {
   }
 
   /** Writes a signal for each user, as changes do. @returns their ids in their order */
-  async signal(...users: string[]): Promise<string[]> {
+  signal(...users: string[]): Promise<string[]> {
+    return this.signalOf('login.example.com', ...users);
+  }
+
+  async signalOf(rpId: string, ...users: string[]): Promise<string[]> {
     const facts = { name: 'Phone', attachment: 'platform', aaguid: STREAM, initiator: 'user', reason: 'lost' };
     const ids: string[] = [];
     for (const user of users) {
       const [row] = await this.service.sql<{ id: string }>(
         `INSERT INTO signal (id, stream_id, kind, rp_id, user_id, facts, txn, happened_at)
-         VALUES (gen_random_uuid(), $1, 'revoke', 'login.example.com', $2, $3, 'txn-1', now()) RETURNING id`,
-        [STREAM, user, facts],
+         VALUES (gen_random_uuid(), $1, 'revoke', $4, $2, $3, 'txn-1', now()) RETURNING id`,
+        [STREAM, user, facts, rpId],
       );
       ids.push(row!.id);
     }
