@@ -65,6 +65,18 @@ describe('npm run passkeys:read', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  it('names the columns of its own CSV that it does not know, so that no slip of the pen loses what they hold', async () => {
+    const { code, lines, stderr } = await run(
+      ['--from', 'csv', '-'],
+      `${HEADER},user_hande,rp_id\n${row('a')},AQID,a\n`,
+    );
+    expect({ code, lines: lines.length, stderr }).toEqual({
+      code: 0,
+      lines: 1,
+      stderr: '-: columns that are not read: user_hande\n1 row: 1 passkey\n',
+    });
+  });
+
   it('names what the import would refuse', async () => {
     const [long, future] = ['x'.repeat(257), '2999-01-01'];
     const dump = `${HEADER},createdAt,backedUp,backupEligible\n${row(long)},,,\n${row('b')},${future},t,f\n`;

@@ -87,8 +87,12 @@ async function* writeLines(
       if (tally.faults <= MAX_NAMED) console.error(`${path}:${String(line)}: ${fault}`);
       else if (tally.faults === MAX_NAMED + 1) console.error('Further rows that cannot be read are only counted.');
     };
+    const onIgnored = (columns: readonly string[]): void => {
+      progress.clear();
+      console.error(`${path}: columns that are not read: ${columns.join(', ')}`);
+    };
     try {
-      for await (const line of readPasskeys(countBytes(path, tally), { source, rpId, tally, onFault }))
+      for await (const line of readPasskeys(countBytes(path, tally), { source, rpId, tally, onFault, onIgnored }))
         yield `${JSON.stringify(line)}\n`;
     } catch (error) {
       if (!(error instanceof DumpError)) throw error;

@@ -22,6 +22,8 @@ export interface ReadOptions {
   readonly tally: Tally;
   /** Called for each row that cannot be read. */
   readonly onFault: (line: number, fault: string) => void;
+  /** Called with the columns that no reader knows, for a table that is made for the reader. */
+  readonly onIgnored: (columns: readonly string[]) => void;
 }
 
 /**
@@ -31,11 +33,13 @@ export interface ReadOptions {
  */
 export async function* readPasskeys(
   chunks: AsyncIterable<Buffer>,
-  { source: name, rpId, tally, onFault }: ReadOptions,
+  { source: name, rpId, tally, onFault, onIgnored }: ReadOptions,
 ): AsyncGenerator<PasskeyLine> {
   const source: Source = SOURCES[name];
   for await (const row of readRows(chunks, (columns) => {
     demandColumns(columns, source);
+    const ignored = findIgnored(columns, source);
+    if (ignored.length > 0) onIgnored(ignored);
   })) {
     tally.rows += 1;
     const line = 'fault' in row ? row.fault : readRow(row, name, rpId);
@@ -77,4 +81,9 @@ function demandColumns(columns: readonly string[], { required }: Source): void {
   throw new DumpError(
     `lacks columns: ${needed}; its first line names ${columns.slice(0, 40).join(', ').slice(0, 400)}`,
   );
+}
+
+function findIgnored(columns: readonly string[], { columns: known }: Source): string[] {
+  const names = known && new Set(known.map(simplifyName));
+  return names ? columns.filter((column) => !names.has(simplifyName(column))) : [];
 }

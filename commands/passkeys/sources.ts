@@ -33,6 +33,8 @@ export interface Source {
   readonly title: string;
   /** The columns without which no row can be read; one name of each list must be there. */
   readonly required: readonly (readonly string[])[];
+  /** Every column that is read, for a table that is made for the reader: another one is a mistake. */
+  readonly columns?: readonly string[];
   /** @returns undefined for a row that is no passkey @throws CellFault */
   read(cells: Cells): Omit<PasskeyLine, 'source'> | undefined;
 }
@@ -218,6 +220,7 @@ export const CSV_COLUMNS = {
 const CSV: Source = {
   title: 'Any table with the columns that --help lists',
   required: [['credentialId'], ['userId'], ['publicKey'], ['signCount']],
+  columns: [...Object.keys(CSV_COLUMNS), 'rp_id'],
   read: (cells) => ({
     ...readCommon(cells),
     ...handleOf(cells.bytes('userHandle')),

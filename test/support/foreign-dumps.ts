@@ -20,7 +20,8 @@ export async function readDump(source: SourceName, dump: string | Buffer, rpId?:
   async function* chunks(): AsyncGenerator<Buffer> {
     yield await Promise.resolve(Buffer.from(dump));
   }
-  for await (const line of readPasskeys(chunks(), { source, rpId, tally, onFault })) lines.push(line);
+  for await (const line of readPasskeys(chunks(), { source, rpId, tally, onFault, onIgnored: () => undefined }))
+    lines.push(line);
   return { lines: JSON.parse(JSON.stringify(lines)) as PasskeyLine[], faults, tally };
 }
 
