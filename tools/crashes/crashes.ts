@@ -1,7 +1,8 @@
 /**
  * `npm run crashes` kills the service or its database (kill -9) a thousand times under load, and compares the rest with the
  * acknowledged changes. No change may lack its event, and no event its change. Every passkey must have the state that its
- * events give, and the whole log must fit every checkpoint that the service ever answered. With `--rotate` the binding key is
+ * events give, and the whole log must fit every checkpoint that the service ever answered. A receiver of Shared Signals must have heard
+ * of each change, and of nothing else, in the order of the user's changes. With `--rotate` the binding key is
  * replaced meanwhile, and at the end every row must have the seal of the last key. The program starts its own PostgreSQL with
  * durable commits, and needs no network.
  */
@@ -18,6 +19,7 @@ import { live, watchCheckpoints } from './load.js';
 import { sequenced, verifyLog } from './log-check.js';
 import { KeyRotation } from './key-rotation.js';
 import { reconcile } from './reconcile.js';
+import { SignalReceiver } from './signal-receiver.js';
 import { MEMORY, Workspace } from '../workspace.js';
 
 const PROGRAM = {
@@ -33,8 +35,8 @@ const PROGRAM = {
   },
   examples: ['--rounds 20 --every 10', '--rounds 100 --rotate'],
   exitCodes: {
-    [EXIT.done]: 'Every change has its event, and every event its change.',
-    [EXIT.failed]: 'A change or an event is missing, or the service did not come back.',
+    [EXIT.done]: 'Every change has its event and its signal, and each of these its change.',
+    [EXIT.failed]: 'A change, an event or a signal is missing, or the service did not come back.',
     [EXIT.couldNotRun]: 'The arguments are wrong.',
   },
 } as const satisfies Program;
@@ -59,11 +61,13 @@ const killed: Record<Kill, number> = { service: 0, database: 0, both: 0 };
 const faults: string[] = [];
 let checks = 0;
 let proved = 0;
+let receiver: SignalReceiver;
 
 async function main(): Promise<boolean> {
   const embedded = await startEmbeddedPostgres({ directory: join(dataDir, 'database') });
   const database = new pg.Pool({ connectionString: embedded.migratorUrl, max: 2 }).on('error', () => undefined);
   let service = await ServiceProcess.start(dataDir, embedded.migratorUrl);
+  receiver = await SignalReceiver.subscribe(service);
   const rotation = rotate ? await KeyRotation.open(dataDir, embedded.migratorUrl) : undefined;
   const start = async (): Promise<ServiceProcess> => {
     await rotation?.advance();
@@ -120,14 +124,14 @@ async function crashAndComeBack(
 async function crash(service: ServiceProcess, kill: Kill, lifeMs: number): Promise<void> {
   const load = new AbortController();
   const callers = Array.from({ length: CALLERS }, () => live(service, ledger, load.signal));
-  const watching = watchCheckpoints(service, seen, load.signal);
+  const watching = [watchCheckpoints(service, seen, load.signal), receiver.receive(service, load.signal)];
   const warm = ledger.acknowledged + CALLERS;
   for (let waited = 0; ledger.acknowledged < warm && waited < WARM_MS; waited += 10) await sleep(10);
   await sleep(lifeMs + SHORTEST_MS + Math.random() * (LONGEST_MS - SHORTEST_MS));
   if (kill !== 'service') process.kill(postmaster(), 'SIGKILL');
   if (kill !== 'database') await service.kill();
   load.abort();
-  await Promise.all([...callers, watching]);
+  await Promise.all([...callers, ...watching]);
 }
 
 function postmaster(): number {
@@ -155,6 +159,7 @@ async function patiently(done: () => Promise<boolean>): Promise<void> {
 async function check(service: ServiceProcess, database: pg.Pool): Promise<void> {
   await sequenced(database);
   faults.push(...(await reconcile(database, ledger.lives)), ...ledger.faults.splice(0));
+  faults.push(...(await receiver.check(service, database)));
   const { to, anchored } = await verifyLog(service, new Pki(join(dataDir, 'pki')), seen);
   if (anchored?.held !== seen.length)
     faults.push(`${String(anchored?.held)} of ${String(seen.length)} checkpoints match`);
@@ -171,6 +176,7 @@ function report(seconds: number): boolean {
   console.log(
     `Checked              ${String(checks)} times; the log of ${String(proved)} events against ${String(seen.length)} checkpoints`,
   );
+  console.log(`Signals received     ${String(receiver.received)}, of which ${String(receiver.repeats)} came again`);
   console.log(`Faults               ${String(faults.length)}`);
   for (const fault of faults.slice(0, 20)) console.log(`  ${fault}`);
   return faults.length === 0;
