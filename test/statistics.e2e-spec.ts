@@ -144,11 +144,12 @@ describe('GET /v1/statistics', () => {
       service.client.call('auth-service', 'POST', `/v1/credentials/${passkeys[index]!.id}/${verb}`, { reason: 'x' });
     await act('suspend', 1);
     await act('revoke', 4);
-    await service.sql(`UPDATE credential SET last_used_at = now() - interval '1 day' WHERE id = $1`, [passkeys[0]!.id]);
-    await service.sql(
-      `UPDATE credential SET created_at = created_at - interval '91 days' WHERE id = ANY ($1::uuid[])`,
-      [passkeys.map(({ id }) => id)],
-    );
+    const daysAgo = (days: number): Date => new Date(service.clock.now().getTime() - days * 24 * HOUR * 1_000);
+    await service.sql(`UPDATE credential SET last_used_at = $2 WHERE id = $1`, [passkeys[0]!.id, daysAgo(1)]);
+    await service.sql(`UPDATE credential SET created_at = $2 WHERE id = ANY ($1::uuid[])`, [
+      passkeys.map(({ id }) => id),
+      daysAgo(91),
+    ]);
     const { credentials } = await show({ rpId: shop.rpId });
     expect(credentials).toEqual({
       computedAt: expect.any(String),
