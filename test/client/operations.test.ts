@@ -51,7 +51,7 @@ await describe('the client', async () => {
         contract.faultsOfRequest(operation, url.searchParams, body === '' ? undefined : JSON.parse(body)),
         [],
       );
-      assert.equal(type, body === '' ? undefined : 'application/json');
+      assert.equal(type, body === '' ? undefined : contract.mediaTypeOfRequest(operation.document));
     });
 
     for (const failure of Object.keys(RESPONSES) as Failure[]) {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { PasskeyManager } from '@passkey-manager/client';
 
 const ID = '0195511f-03b2-7c11-8d0e-5b7a90a4c3d2';
@@ -77,6 +78,11 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   listCredentials: {
     call: (client, options) => client.listCredentials({ rpId: 'login.example.com', limit: 7 }, options),
     repeatedAfter: ALWAYS,
+  },
+  importCredentials: {
+    call: (client, options) =>
+      client.importCredentials(Readable.from(['{}\n']), { rpId: 'login.example.com', dryRun: true }, options),
+    repeatedAfter: [],
   },
   exportCredentials: {
     call: (client, options) => client.exportCredentials('login.example.com', options),

@@ -94,9 +94,17 @@ export class Contract {
     const faults = [...unknown.map((name) => `unknown: ${name}`), ...missing.map((name) => `missing: ${name}`)];
     const { requestBody } = document as { requestBody?: Reference };
     if (!requestBody) return body === undefined ? faults : [...faults, 'a body'];
+    // A body of lines is a text for the document.
+    if (this.mediaTypeOfRequest(document) !== 'application/json') return faults;
     const place = requestBody.$ref ?? pointer('paths', path, method.toLowerCase(), 'requestBody');
     const validate = this.ajv.compile({ $ref: `openapi${place}/content/application~1json/schema` });
     return validate(body) ? faults : [...faults, this.ajv.errorsText(validate.errors, { dataVar: 'body' })];
+  }
+
+  /** @returns undefined: the request has no body */
+  mediaTypeOfRequest(document: Record<string, unknown>): string | undefined {
+    const { requestBody } = document as { requestBody?: Reference & MediaTypes };
+    return requestBody && Object.keys(this.resolve(requestBody).content ?? {})[0];
   }
 
   /** Lists every `example` that the `schema` beside it refuses. */

@@ -86,6 +86,16 @@ export class PasskeyManager {
   }
 
   /**
+   * Sends passkeys of another service, one a line of JSON, and returns a verdict for each, one a line, while they go. Read the
+   * verdicts while you send: the service stops reading if nobody takes them. The last line has the counts, and says where to go on
+   * if it is not `complete`.
+   */
+  importCredentials(lines: Readable, query: Query<'importCredentials'>, options?: CallOptions): Promise<Readable> {
+    const call = { method: 'POST', path: '/v1/credentials/import', query, lines } as const;
+    return this.#call({ ...call, format: 'stream', repetition: 'never' }, options);
+  }
+
+  /**
    * Returns NDJSON, a passkey a line. It is whole only if its last line is the signed end; `npm run passkeys:verify-export` of the
    * service verifies it.
    */

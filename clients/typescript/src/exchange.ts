@@ -1,3 +1,4 @@
+import { pipeline, type Readable } from 'node:stream';
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type Agent, request as openRequest } from 'node:https';
 import type { TLSSocket } from 'node:tls';
@@ -10,7 +11,8 @@ export type Format = 'json' | 'text' | 'stream';
 export interface Outgoing {
   readonly method: string;
   readonly url: URL;
-  readonly body: string | undefined;
+  /** JSON, or a stream of lines of JSON. */
+  readonly body: string | Readable | undefined;
   readonly format: Format;
   readonly signal: AbortSignal | undefined;
   readonly timeoutMs: number;
@@ -62,6 +64,12 @@ export class Exchange {
           this.#receive(response).then(resolve, reject);
         })
         .on('error', reject);
+      if (typeof body === 'object') {
+        request.setHeader('content-type', 'application/x-ndjson');
+        // A failure of either side is one of the request.
+        pipeline(body, request, () => undefined);
+        return;
+      }
       if (body !== undefined) {
         request.setHeader('content-type', 'application/json').setHeader('content-length', Buffer.byteLength(body));
       }

@@ -8,8 +8,9 @@ import { PasskeyTransportError, type TransportFault } from './transport-error.ts
  * - `when-unchanged`: after the service has said that it changed nothing. The answer to a challenge, which has one outcome.
  * - `when-not-begun`: after the service has certainly not begun. A change of status, and the decision of a request for
  *   approval: the service refuses the second one.
+ * - `never`: the request takes its body from a stream, which cannot be read twice.
  */
-export type Repetition = 'always' | 'when-unchanged' | 'when-not-begun';
+export type Repetition = 'always' | 'when-unchanged' | 'when-not-begun' | 'never';
 
 /** Faults that may be over in a moment. */
 const PASSING: readonly TransportFault[] = ['name-unknown', 'connection-refused', 'unreachable', 'connection-lost'];
@@ -17,6 +18,7 @@ const FIRST_PAUSE_MS = 100;
 
 /** @returns how long to wait before the next try, in milliseconds; undefined if there should be none */
 export function findPause(error: unknown, repetition: Repetition, attempts: number): number | undefined {
+  if (repetition === 'never') return undefined;
   const backoff = FIRST_PAUSE_MS * 2 ** (attempts - 1) * (0.5 + Math.random());
   if (error instanceof PasskeyTransportError) {
     const mayRepeat = PASSING.includes(error.code) && (repetition === 'always' || !error.mayHaveArrived);

@@ -1,4 +1,5 @@
 import type { Agent } from 'node:https';
+import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type ConnectionOptions, Connections } from './connections.ts';
 import { Exchange, type Format } from './exchange.ts';
@@ -19,6 +20,8 @@ export interface Call {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: object;
+  /** Lines of JSON instead of a body. The call is never repeated. */
+  readonly lines?: Readable;
   readonly repetition?: Repetition;
   /** The format of a success: JSON by default. Of a stream, `timeoutMs` limits the wait for each part. */
   readonly format?: Format;
@@ -64,12 +67,20 @@ export class Transport {
   }
 
   async #attempt(call: Call, agent: Agent, timeoutMs: number, attempts: number): Promise<unknown> {
-    const { method, path, query = {}, body, format = 'json', signal } = call;
+    const { method, path, query = {}, body, lines, format = 'json', signal } = call;
     const url = new URL(this.#base + path);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    const outgoing = { method, url, body: body && JSON.stringify(body), format, signal, timeoutMs, attempts };
+    const outgoing = {
+      method,
+      url,
+      body: lines ?? (body && JSON.stringify(body)),
+      format,
+      signal,
+      timeoutMs,
+      attempts,
+    };
     const { status, headers, body: answer } = await new Exchange(outgoing, agent, this.#connections).send();
     if (status >= 200 && status < 300) return answer;
     throw parseProblem(status, String(answer), headers['retry-after'] ?? null, attempts);
@@ -77,7 +88,7 @@ export class Transport {
 
   /** The service looks at the certificate first, and answers 401 when it has ended. The renewed one may be there by now. */
   #findPause(error: unknown, { repetition = 'always' }: Call, agent: Agent, attempts: number): number | undefined {
-    if (error instanceof PasskeyProblem && error.slug === 'caller-unidentified') {
+    if (repetition !== 'never' && error instanceof PasskeyProblem && error.slug === 'caller-unidentified') {
       this.#connections.refresh();
       return this.#connections.agent === agent ? undefined : 0;
     }
