@@ -22,6 +22,7 @@ import { ReceiptKeys } from '../receipts/receipt-keys.js';
 import { Reconciler } from '../reconciliation/reconciler.js';
 import { SealRegister } from '../seals/seal-register.js';
 import { PushScheduler } from '../signals/push-scheduler.js';
+import { StreamUpkeep } from '../signals/stream-upkeep.js';
 import { SignalKeys } from '../signals/signal-keys.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { PinoLogger } from '../telemetry/pino-logger.js';
@@ -38,6 +39,7 @@ export async function createServiceManagement(
   const seals = app.get(SealRegister);
   const [pushFiles, pushes] = [app.get(PushFiles), app.get(PushScheduler)];
   const [receiptKeys, signalKeys] = [app.get(ReceiptKeys), app.get(SignalKeys)];
+  const upkeep = app.get(StreamUpkeep);
   const reconciler = app.get(Reconciler);
   const periods = app.get(SpentChallengePeriods);
   const identity = {
@@ -56,9 +58,12 @@ export async function createServiceManagement(
     seals: () => seals,
     spentChallenges: () => periods.end,
     signingKeys: { receipts: () => receiptKeys.describeState(), signals: () => signalKeys.describeState() },
-    signalPush: () => {
-      const files = pushFiles.describeState();
-      return files && { ...files, ...pushes.getState() };
+    signalPush: {
+      push: () => {
+        const files = pushFiles.describeState();
+        return files && { ...files, ...pushes.getState() };
+      },
+      outbox: () => upkeep.describeState(),
     },
     reconciliation: () => (reconciler.isActive ? reconciler.getState() : undefined),
     auditLog: () => (log.isActive ? log.getState() : undefined),

@@ -80,7 +80,7 @@ let reconciliation: ReconciliationState | undefined;
 let roots: RootsState | undefined;
 let receiptKeys: SigningKeysState | undefined;
 let signalKeys: SigningKeysState | undefined;
-let signalPush: ReturnType<SignalPushReading>;
+let signalPush: ReturnType<SignalPushReading['push']>;
 let seals: { areOldAccepted: boolean; newSince: Date | undefined };
 const readiness = new Readiness(
   { now: () => now },
@@ -92,7 +92,7 @@ const readiness = new Readiness(
   () => spendableUntil,
   () => reconciliation,
   { receipts: () => receiptKeys, signals: () => signalKeys },
-  () => signalPush,
+  { push: () => signalPush, outbox: () => ({ waiting: 3, oldestSeconds: 70 }) },
   probe.service,
   new HealthIndicatorService(),
 );
@@ -374,10 +374,12 @@ describe('the readiness checks receipt_keys and signal_keys', () => {
 });
 
 describe('the readiness check signal_push', () => {
-  it('counts the streams whose push fails, says why the files are refused, and is never down', () => {
-    expect(readiness.checkSignalPush()).toEqual({ signal_push: { status: 'up', message: 'not configured' } });
+  const signals = { status: 'up', waiting: 3, oldestSeconds: 70 };
+
+  it('counts the signals that wait and the streams whose push fails, says why the files are refused, and is never down', () => {
+    expect(readiness.checkSignalPush()).toEqual({ signals, signal_push: { status: 'up', message: 'not configured' } });
     signalPush = { receivers: 2, refused: 'cannot be used', failing: 1 };
-    expect(readiness.checkSignalPush()).toEqual({ signal_push: { status: 'up', ...signalPush } });
+    expect(readiness.checkSignalPush()).toEqual({ signals, signal_push: { status: 'up', ...signalPush } });
   });
 });
 

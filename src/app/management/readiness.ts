@@ -15,6 +15,7 @@ import type { SealRegister } from '../../seals/seal-register.js';
 import type { RevocationList } from '../../x509/revocation-list.js';
 import type { PushFilesState } from '../../push/push-files.js';
 import type { PushState } from '../../signals/push-scheduler.js';
+import type { OutboxState } from '../../signals/stream-upkeep.js';
 import type { SigningKeysState } from '../../signing-keys/signing-key-file.js';
 import { standardOutput } from '../../telemetry/log-output.js';
 import { DatabaseProbe } from './database-probe.js';
@@ -61,8 +62,11 @@ export interface SigningKeysReading {
 }
 export const SIGNING_KEYS = Symbol('SigningKeysReading');
 
-/** The files of pushes, and the streams whose last push failed; undefined: this process pushes nothing. */
-export type SignalPushReading = () => (PushFilesState & Partial<PushState>) | undefined;
+/** The files of pushes, and the streams whose last push failed (undefined: this process pushes nothing); and the outbox. */
+export interface SignalPushReading {
+  readonly push: () => (PushFilesState & Partial<PushState>) | undefined;
+  readonly outbox: () => OutboxState;
+}
 export const SIGNAL_PUSH = Symbol('SignalPushReading');
 
 /** undefined if another process walks. */
@@ -216,11 +220,12 @@ export class Readiness {
     return Object.assign({}, ...results) as HealthIndicatorResult;
   }
 
-  /** Reports receivers that take no signals, and is never down: others do, and nobody needs signals to sign in. */
+  /** Reports signals that wait and receivers that take none, and is never down: nobody needs signals to sign in. */
   checkSignalPush(): HealthIndicatorResult {
     const check = this.indicators.check('signal_push');
-    const state = this.readSignalPush();
-    return state ? check.up({ ...state }) : check.up('not configured');
+    const state = this.readSignalPush.push();
+    const outbox = this.indicators.check('signals').up({ ...this.readSignalPush.outbox() });
+    return { ...outbox, ...(state ? check.up({ ...state }) : check.up('not configured')) };
   }
 
   /** Reports lost log lines and is never down: a service that cannot write its log still serves. */
