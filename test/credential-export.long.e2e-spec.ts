@@ -11,7 +11,7 @@ import { CredentialEntity } from '../src/credentials/credential.entity.js';
 import { AuditLog } from './support/audit-log.js';
 import type { AuditEvent } from './support/bodies.js';
 import { makeCredentialRow } from './support/credential-rows.js';
-import { type RawConnection, RawConnections } from './support/raw-connection.js';
+import { RawConnection, RawConnections } from './support/raw-connection.js';
 import { TestService } from './support/service.js';
 import { until } from './support/until.js';
 
@@ -96,8 +96,7 @@ describe('an export that does not reach its end', () => {
     ['the permission', (policy: string) => policy.replace(', passkeys:export', '')],
     [
       'the relying party',
-      (policy: string) =>
-        policy.replace('passkeys:export]', 'passkeys:export]\n    relyingParties: [small.example.com]'),
+      (policy: string) => policy.replace(/.*passkeys:export.*/, '$&\n    relyingParties: [small.example.com]'),
     ],
   ])('ends when its caller loses %s', async (_, change) => {
     const file = join(service.dataDir, 'access-policy.yaml');
@@ -131,7 +130,18 @@ describe('an export that does not reach its end', () => {
     expect(states).toEqual([]);
   });
 
-  // The last one, because it turns the clock, and the newest event is the one with the latest time.
+  it('ends when the service stops, and that is recorded', async () => {
+    const replica = await service.startReplica();
+    const { pki, certificateOf } = service;
+    const connection = await RawConnection.to({ running: replica.running, pki, certificateOf }, 'operator');
+    connection.socket.write(REQUEST);
+    await until(() => connection.received.includes('"kind":"header"'));
+    connection.socket.pause();
+    await replica.stop();
+    expect(await waitForBreak(connection)).toMatchObject({ status_id: 2, status_code: 'unavailable' });
+    connection.socket.destroy();
+  });
+
   it('is cut off when its caller does not read for 30 seconds', async () => {
     service.clock.freeze();
     try {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { OpenExports } from '../access/open-exports.js';
 import { AuditService } from '../audit/audit.service.js';
 import { UserSeals } from '../audit/user-seals.js';
@@ -16,6 +16,7 @@ import { type ExportedRow, ExportPagesRepository } from './export-pages.reposito
 
 /** The seals of a page are verified at once, and meanwhile other requests wait. */
 const PAGE = 200;
+const STOPPING = { detail: 'the service stops; another replica begins anew', retryAfter: 1 };
 
 /** How far an export is. */
 interface Progress {
@@ -26,7 +27,9 @@ interface Progress {
 
 /** Exports the credentials of a relying party. The log has an event before the first byte, and one when it ends. */
 @Injectable()
-export class ExportCredentials {
+export class ExportCredentials implements OnModuleDestroy {
+  private readonly underWay = new Set<Readable>();
+
   constructor(
     private readonly exports: OpenExports,
     private readonly parties: RelyingPartiesService,
@@ -38,6 +41,17 @@ export class ExportCredentials {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
+  /** Ends the exports that are under way while their end can still be recorded. */
+  async onModuleDestroy(): Promise<void> {
+    const closed = [...this.underWay].map(
+      (stream) =>
+        new Promise((resolve) => {
+          stream.once('close', resolve).destroy(new Problem('unavailable', STOPPING));
+        }),
+    );
+    await Promise.all(closed);
+  }
+
   /** @throws Problem relying-party-unknown, rate-limited */
   async open(context: AuthorizedContext, rpId: string): Promise<Readable> {
     const progress: Progress = { count: 0, leftOut: 0, isFinished: false };
@@ -48,7 +62,9 @@ export class ExportCredentials {
       exportId = await this.recordState(context, rpId, { state: 'begun' });
       return this.format(context, { rpId, last, exportId }, progress);
     });
+    this.underWay.add(stream);
     return stream.once('close', () => {
+      this.underWay.delete(stream);
       if (!progress.isFinished) this.recordBreak(context, rpId, exportId!, progress, stream.errored);
     });
   }

@@ -22,7 +22,7 @@ export class RawConnection {
 
   /** @param identity the client's identity; auth-service by default */
   static async to(
-    { running, pki, certificateOf }: TestService,
+    { running, pki, certificateOf }: Pick<TestService, 'running' | 'pki' | 'certificateOf'>,
     identity: string | ClientCertificate = 'auth-service',
   ): Promise<RawConnection> {
     const certificate = typeof identity === 'string' ? certificateOf(identity) : identity;
