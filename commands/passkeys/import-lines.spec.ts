@@ -183,6 +183,12 @@ describe('an import', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('ends when the service says that it is done, and has left lines out', async () => {
+    const { url, asked } = await serve((_, answer) => void answer.end('{"complete":true}\n'));
+    await expect(send(url, 'l1\n')).rejects.toThrow('the answer has no verdict for line 1');
+    expect(asked).toHaveLength(2);
+  });
+
   it('takes the verdicts while it sends, and holds few lines', async () => {
     let [open, most] = [0, 0];
     const { url } = await serveStream((incoming, answer) => {

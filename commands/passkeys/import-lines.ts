@@ -70,8 +70,12 @@ export async function* importLines(
   let [tried, patience] = [0, FIRST_TRIES];
   while (!(await feed.isExhausted())) {
     const from = feed.nextLine;
-    const { reason, retryAfter } = yield* sendOnce(service, feed, options);
-    if (reason === undefined) continue;
+    const { reason = `the answer has no verdict for line ${String(feed.nextLine)}`, retryAfter } = yield* sendOnce(
+      service,
+      feed,
+      options,
+    );
+    if (await feed.isExhausted()) return;
     if (feed.nextLine > from) [tried, patience] = [0, TRIES];
     tried += 1;
     if (tried >= patience) throw new Error(reason);
@@ -81,7 +85,7 @@ export async function* importLines(
 }
 
 interface RequestEnd {
-  /** Why lines are left without a verdict; undefined if none are. */
+  /** Why lines are left without a verdict; undefined if the service says that none are. */
   readonly reason?: string;
   /** Seconds. */
   readonly retryAfter?: number | undefined;
