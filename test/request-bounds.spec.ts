@@ -11,6 +11,7 @@ import { createValidationPipe } from '../src/http/validation.js';
 import { ConfirmationsController } from '../src/confirmations/confirmations.controller.js';
 import { CredentialsController } from '../src/credentials/credentials.controller.js';
 import { StatisticsController } from '../src/statistics/statistics.controller.js';
+import { SuccessorsController } from '../src/successors/successors.controller.js';
 import { UsersController } from '../src/credentials/users.controller.js';
 import { BrowserKeysController } from '../src/payments/browser-keys.controller.js';
 import { PaymentsController } from '../src/payments/payments.controller.js';
@@ -55,6 +56,7 @@ const CONTROLLERS = [
   AuditController,
   TransparencyLogController,
   StatisticsController,
+  SuccessorsController,
 ];
 
 /** The accepted differences: the member, the values as JSON, and the reason. */
