@@ -200,7 +200,7 @@ WITH
       signal_kind,
       signal_rp_id,
       signal_user_id,
-      json_build_object(
+      jsonb_build_object(
         'name',
         signal_name,
         'attachment',

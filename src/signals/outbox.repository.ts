@@ -46,7 +46,7 @@ function toSignalRecord(change: SignalledChange): Record<string, unknown> {
 export function insertSignalsSql(source: string): string {
   return `INSERT INTO signal (id, stream_id, kind, rp_id, user_id, facts, txn, happened_at)
        SELECT gen_random_uuid(), stream.id, signal_kind, signal_rp_id, signal_user_id,
-              json_build_object('name', signal_name, 'attachment', signal_attachment, 'aaguid', signal_aaguid, 'initiator', signal_initiator, 'reason', signal_reason),
+              jsonb_build_object('name', signal_name, 'attachment', signal_attachment, 'aaguid', signal_aaguid, 'initiator', signal_initiator, 'reason', signal_reason),
               signal_txn, signal_time
        FROM ${source} JOIN signal_stream stream ON stream.status <> 'disabled'
         AND CASE signal_kind WHEN 'compromise' THEN '${CREDENTIAL_COMPROMISE}' ELSE '${CREDENTIAL_CHANGE}' END = ANY (stream.events_delivered)

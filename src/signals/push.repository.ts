@@ -67,7 +67,7 @@ const PAUSE = nameStatement(
             push_retry_at = NULL
       WHERE id = $1 AND status = 'enabled' RETURNING id)
    INSERT INTO signal (id, stream_id, kind, facts, txn, happened_at)
-   SELECT gen_random_uuid(), id, 'stream-updated', json_build_object('status', 'paused', 'reason', $2::text), gen_random_uuid()::text, $3
+   SELECT gen_random_uuid(), id, 'stream-updated', jsonb_build_object('status', 'paused', 'reason', $2::text), gen_random_uuid()::text, $3
      FROM paused RETURNING id`,
 );
 const RESEAL = nameStatement(

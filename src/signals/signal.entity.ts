@@ -50,7 +50,7 @@ export class SignalEntity {
   @Column('text', { name: 'user_id', nullable: true })
   userId: string | null;
 
-  @Column('json')
+  @Column('jsonb')
   facts: CredentialFacts | StreamFacts;
 
   /** What the signals of one cause have in common: the id of a request, or the number of FIDO metadata. */

@@ -3,7 +3,8 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 /**
  * Makes the streams of Shared Signals and their outbox (src/signals). The statement that makes a change reads the streams and
  * writes its signals. The number `seq` of a signal is drawn after the statement has locked what it changes, so the signals of a
- * passkey have the order of its changes. There is no foreign key: a change never waits for somebody who changes a stream.
+ * passkey have the order of its changes. There is no foreign key: a change never waits for somebody who changes a stream. Constraints
+ * refuse values that nobody could deliver, because a row that fails holds up those behind it.
  */
 export class Signals1765310000000 implements MigrationInterface {
   readonly name = 'Signals1765310000000';
@@ -34,7 +35,8 @@ export class Signals1765310000000 implements MigrationInterface {
         push_retry_at timestamptz(3),
         push_failing_since timestamptz(3),
         push_failures integer NOT NULL DEFAULT 0,
-        push_failure text
+        push_failure text,
+        CHECK (isfinite(active_at) AND isfinite(verified_at) AND isfinite(push_failing_since))
       );
       CREATE INDEX signal_stream_owner ON signal_stream (owner, id);
       CREATE TABLE signal_excluded_subject (
@@ -51,9 +53,9 @@ export class Signals1765310000000 implements MigrationInterface {
         kind text NOT NULL CHECK (kind IN ('create', 'update', 'revoke', 'delete', 'compromise', 'verification', 'stream-updated')),
         rp_id text,
         user_id text,
-        facts json NOT NULL,
+        facts jsonb NOT NULL CHECK (jsonb_typeof(facts) = 'object'),
         txn text NOT NULL,
-        happened_at timestamptz(3) NOT NULL
+        happened_at timestamptz(3) NOT NULL CHECK (isfinite(happened_at))
       );
       CREATE INDEX signal_order ON signal (stream_id, seq);
       CREATE TABLE signal_model (

@@ -200,6 +200,13 @@ async function readStatistics(seeded: SeededService): Promise<undefined> {
   await seeded.read('operator', '/v1/statistics?rpId=shop.example.com');
 }
 
+/** Nothing finds a change of what receivers hear of, and none of them may be a failure. */
+async function deliverSignals({ service, streams }: SeededService): Promise<undefined> {
+  // A stream is verified once a minute.
+  service.clock.advance(61);
+  await streams.deliver(service.clock.now());
+}
+
 export const DETECTORS: Readonly<Record<string, Detector>> = {
   relying_party: { find: any(listRelyingParties, walkRows) },
   user_handle: { find: any(readSignals, walkRows, useEachPasskey) },
@@ -217,6 +224,10 @@ export const DETECTORS: Readonly<Record<string, Detector>> = {
   statistic_credential: { find: readStatistics },
   statistic_log: { find: readStatistics },
   statistic_walk: { find: readStatistics },
+  signal: { find: deliverSignals },
+  signal_excluded_subject: { find: deliverSignals },
+  signal_model: { find: deliverSignals },
+  signal_stream: { find: deliverSignals },
   schema_migration: { find: findMigrations },
   audit_event: LOG,
   audit_leaf: LOG,

@@ -23,6 +23,7 @@ import { Ceremonies, requireStatus } from '../ceremonies.js';
 import { Client } from '../client.js';
 import { toSpiffeId, TestService } from '../service.js';
 import { LogReplica } from '../stored-log.js';
+import { RECEIVERS, SeededStreams } from './seeded-streams.js';
 
 const ACCESS_POLICY = `version: 1
 trustDomain: passkey-manager.local
@@ -31,6 +32,12 @@ services:
     permissions: [passkeys:register, passkeys:authenticate, passkeys:read, passkeys:manage]
   - id: ${toSpiffeId('operator')}
     permissions: [passkeys:erase, relying-parties:read, relying-parties:write, statistics:read]
+  - id: ${toSpiffeId('fraud')}
+    permissions: [events:manage, events:receive]
+    relyingParties: [login.example.com, shop.example.com]
+  - id: ${toSpiffeId('support')}
+    permissions: [events:manage, events:receive]
+    relyingParties: [login.example.com]
   - id: ${toSpiffeId('second')}
     permissions: [approvals:decide]
   - id: ${toSpiffeId('auditor')}
@@ -74,7 +81,8 @@ export class SeededService {
   /** The notes of the checkpoints that were signed over time and kept elsewhere. */
   readonly kept: string[] = [];
   keys: VerifierKey[] = [];
-  private readonly client: Client;
+  readonly client: Client;
+  readonly streams = new SeededStreams(this);
   /** A replica that works on the log. */
   replica: LogReplica;
   /** Periods of spent challenges are made for so many weeks. */
@@ -94,7 +102,11 @@ export class SeededService {
 
   /** @param onEarlier called at an earlier time, when many rows are not yet what they are at the end */
   static async start(onEarlier: (owner: pg.Client) => Promise<void>): Promise<SeededService> {
-    const service = await TestService.start({ accessPolicy: ACCESS_POLICY, identities: ['second'] });
+    const service = await TestService.start({
+      accessPolicy: ACCESS_POLICY,
+      identities: ['second', ...RECEIVERS],
+      env: { PASSKEY_SIGNAL_ISSUER: 'https://passkeys.bank.example' },
+    });
     const owner = new pg.Client({ connectionString: service.database.ownerUrl });
     await owner.connect();
     const seeded = new SeededService(service, owner, await mkdtemp(join(tmpdir(), 'passkey-seeded-')));
@@ -184,7 +196,10 @@ export class SeededService {
     const shop = await this.service.relyingParty(SHOP, { backupEligibilityChange: 'accept-growth' });
     for (const name of ['ann', 'bob', 'cyd', 'dan', 'kim']) await this.register(login, name, name !== 'dan');
     await this.register(shop, 'eve', false);
+    await this.register(login, 'gus', false);
+    await this.streams.create(LOGIN);
     await this.signIn('ann');
+    await this.revokeUser('gus');
     await this.act('bob', 'suspend');
     await this.register(login, 'fay', false);
     for (const name of ['dan', 'fay', 'kim']) {
@@ -203,6 +218,8 @@ export class SeededService {
     await this.act('bob', 'reinstate');
     await this.act('bob', 'suspend');
     await this.act('cyd', 'revoke');
+    await this.revokeUser('gus');
+    await this.streams.change(service.clock.now());
     await this.rename('dan');
     await service.relyingParty(SHOP, { backupEligibilityChange: 'accept-growth' }, { name: 'The shop' });
     await this.decide('fay', 'approve');
@@ -260,6 +277,12 @@ export class SeededService {
   private async act(name: string, verb: string): Promise<void> {
     const path = `/v1/credentials/${this.getHolder(name).id}/${verb}`;
     requireStatus(await this.service.client.call('auth-service', 'POST', path, { reason: `${verb} ${name}` }), 200);
+    this.service.clock.advance(1);
+  }
+
+  private async revokeUser(name: string): Promise<void> {
+    const path = `/v1/users/${name}/revoke?rpId=${LOGIN}`;
+    requireStatus(await this.service.client.call('auth-service', 'POST', path, { reason: 'taken over' }), 200);
     this.service.clock.advance(1);
   }
 
