@@ -5,6 +5,7 @@ import { makeAuthenticationRejected, type Credential } from './support/bodies.js
 import type { Ceremonies } from './support/ceremonies.js';
 import { encodeLines, importLines, movePasskey, type ImportAnswer } from './support/imports.js';
 import { TestService } from './support/service.js';
+import { until } from './support/until.js';
 
 const RP = 'login.example.com';
 const UNKNOWN = '00000000-0000-0000-0000-000000000000';
@@ -233,6 +234,30 @@ describe('an import', () => {
     for (const { summary } of [one, two]) expect(summary.counts['imported']! + summary.counts['exists']!).toBe(300);
     expect(one.summary.counts['imported']! + two.summary.counts['imported']!).toBe(300);
     expect(one.summary.counts['imported']).not.toBe(300 * 2);
+  });
+});
+
+describe('the log', () => {
+  it('tells of an imported passkey, so the walk through all rows finds one that SQL has revived or deleted', async () => {
+    const [kept, revived, gone] = [move(), move({ status: 'revoked' }), move()];
+    await send([kept, revived, gone]);
+    await service.sql('DELETE FROM credential WHERE user_id = $1 AND credential_id = $2', [
+      user,
+      Buffer.from(gone.credentialId, 'base64url'),
+    ]);
+    await service.sql(`UPDATE credential SET status = 'active' WHERE user_id = $1`, [user]);
+    const found = async (): Promise<unknown[]> => {
+      service.clock.advance(60);
+      const events = await new AuditLog(service.client).events({ type: 'reconciliation.finding' });
+      const ids = [kept, revived, gone].map(({ credentialId }) => credentialId);
+      return events
+        .map(({ unmapped }) => unmapped?.['credential'] as { credential_id?: string } | undefined)
+        .map((credential) => ids.indexOf(credential?.credential_id ?? ''))
+        .filter((index) => index >= 0)
+        .sort();
+    };
+    await until(async () => (await found()).length >= 2);
+    expect(await found()).toEqual([1, 2]);
   });
 });
 

@@ -51,6 +51,17 @@ describe('a credential', () => {
     expect(judge({ version: 1 }, [registered, logged('credential.verify', 5, { version: 2 })])).toBe('row-outdated');
   });
 
+  it.each([
+    ['active', 'active', undefined],
+    ['suspended', 'suspended', undefined],
+    ['suspended', 'active', 'row-outdated'],
+    ['revoked', 'active', 'row-outdated'],
+    ['active', 'suspended', 'row-outdated'],
+  ])('that was imported as %s and is %s now', (imported, status, kind) => {
+    const event = logged('credential.import', 0, { version: 1, status: imported });
+    expect(judge({ status }, [event])).toBe(kind);
+  });
+
   describe('from before versions', () => {
     const old = (type: string, minutes: number): LoggedChange => logged(`credential.${type}`, minutes);
 
