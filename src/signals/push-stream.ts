@@ -83,7 +83,7 @@ export class StreamPusher {
       failure = await this.pushBatch(turn, signals);
     }
     if (failure) await this.noteFailure(turn, failure);
-    else await this.streams.release(stream.id, holder);
+    else await this.streams.release(stream.id, holder, turn.hasSucceeded ? this.clock.now() : null);
   }
 
   private async pushBatch(turn: Turn, signals: readonly SignalEntity[]): Promise<Failure | undefined> {
@@ -146,7 +146,7 @@ export class StreamPusher {
 
   private async noteFailure({ stream, holder, hasSucceeded, end }: Turn, failure: Failure): Promise<void> {
     // What the end of the service interrupts is no fault of the receiver.
-    if (end.soon.aborted) return this.streams.release(stream.id, holder);
+    if (end.soon.aborted) return this.streams.release(stream.id, holder, null);
     const { maxBackoffMs, deadAfterMs } = this.timing;
     const backoffMs = computeBackoff(hasSucceeded ? 0 : stream.failures, this.timing);
     const pauseMs = Math.max(backoffMs, Math.min(maxBackoffMs, failure.retryAfterMs ?? 0));

@@ -40,7 +40,8 @@ const RENEW = nameStatement(
 );
 const RELEASE = nameStatement(
   'signal-push-release',
-  'UPDATE signal_stream SET push_lease = NULL WHERE id = $1 AND push_holder = $2 RETURNING id',
+  `UPDATE signal_stream SET push_lease = NULL, active_at = coalesce($3, active_at)
+    WHERE id = $1 AND push_holder = $2 RETURNING id`,
 );
 const LIST = nameStatement<SignalEntity>(
   'signal-push-list',
@@ -95,8 +96,9 @@ export class PushRepository {
     return rowsOf(await RENEW.run(this.dataSource, [id, holder, leaseMs, endpointUrl])).length > 0;
   }
 
-  async release(id: string, holder: string): Promise<void> {
-    await RELEASE.run(this.dataSource, [id, holder]);
+  /** @param activeAt when the receiver has accepted a signal; null: it has not */
+  async release(id: string, holder: string, activeAt: Date | null): Promise<void> {
+    await RELEASE.run(this.dataSource, [id, holder, activeAt]);
   }
 
   /** The oldest signals of a stream, in their order. */

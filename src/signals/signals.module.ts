@@ -12,7 +12,8 @@
  *  7. stream-upkeep.ts bounds the outbox, and disables streams whose receiver is gone.
  *  8. compromised-models.ts tells of the passkeys of a model that FIDO metadata newly calls compromised.
  *  9. push-scheduler.ts shares the pushed streams among the replicas, by the leases of push.repository.ts. push-stream.ts pushes one,
- *     push-answer.ts judges the answers, and authorization-seal.ts keeps what a receiver wants to see.
+ *     push-answer.ts judges the answers, authorization-seal.ts keeps what a receiver wants to see, and deliveries.ts decides
+ *     which receivers can be pushed to.
  */
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
@@ -21,6 +22,7 @@ import { AuthenticatorsModule } from '../authenticators/authenticators.module.js
 import { AuthorizationSeal } from './authorization-seal.js';
 import { CompromisedModels } from './compromised-models.js';
 import { CompromisedModelsRepository } from './compromised-models.repository.js';
+import { Deliveries } from './deliveries.js';
 import { DiscoveryController } from './discovery.controller.js';
 import { ExcludedSubjectEntity } from './excluded-subject.entity.js';
 import { Outbox } from './outbox.repository.js';
@@ -51,6 +53,7 @@ import { WaitingPolls } from './waiting-polls.js';
     AuthorizationSeal,
     CompromisedModels,
     CompromisedModelsRepository,
+    Deliveries,
     Outbox,
     PollsService,
     PushRepository,

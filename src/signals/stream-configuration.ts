@@ -1,4 +1,5 @@
 import { appendPointer, createMalformedProblem } from '../http/problem.js';
+import type { ChosenDelivery } from './deliveries.js';
 import type { ChangeStreamDto, CreateStreamDto, DeliveryDto } from './dto/stream.dto.js';
 import { EVENTS_SUPPORTED } from './event-types.js';
 import { POLL, type StreamEntity } from './stream.entity.js';
@@ -21,10 +22,8 @@ export interface StreamConfiguration {
 }
 
 /** What a receiver decides of a stream. */
-type Chosen = Pick<
-  StreamEntity,
-  'eventsRequested' | 'eventsDelivered' | 'deliveryMethod' | 'endpointUrl' | 'description'
->;
+type Chosen = Pick<StreamEntity, 'eventsRequested' | 'eventsDelivered' | 'description'> & ChosenDelivery;
+type ChooseDelivery = (wanted: DeliveryDto | undefined) => ChosenDelivery;
 
 /**
  * @param issuer of the transmitter, with which the URLs of the service begin
@@ -52,12 +51,18 @@ export function describeStream(stream: StreamEntity, issuer: string, inactivityS
  *
  * @throws Problem request-malformed
  */
-export function chooseAll({ events_requested: events, delivery, description }: CreateStreamDto): Chosen {
+export function chooseAll(
+  { events_requested: events, delivery, description }: CreateStreamDto,
+  chooseDelivery: ChooseDelivery,
+): Chosen {
   return { ...chooseEvents(events ?? EVENTS_SUPPORTED), ...chooseDelivery(delivery), description: description || null };
 }
 
 /** Reads what a receiver supplies of a change; what it leaves out stays (§8.1.1.3). @throws Problem request-malformed */
-export function chooseSome({ events_requested: events, delivery, description }: CreateStreamDto): Partial<Chosen> {
+export function chooseSome(
+  { events_requested: events, delivery, description }: CreateStreamDto,
+  chooseDelivery: ChooseDelivery,
+): Partial<Chosen> {
   return {
     ...(events && chooseEvents(events)),
     ...(delivery && chooseDelivery(delivery)),
@@ -69,12 +74,6 @@ export function chooseSome({ events_requested: events, delivery, description }: 
 function chooseEvents(requested: readonly string[]): Pick<Chosen, 'eventsRequested' | 'eventsDelivered'> {
   const eventsRequested = [...new Set(requested)];
   return { eventsRequested, eventsDelivered: EVENTS_SUPPORTED.filter((type) => eventsRequested.includes(type)) };
-}
-
-function chooseDelivery(delivery: DeliveryDto | undefined): Pick<Chosen, 'deliveryMethod' | 'endpointUrl'> {
-  if (delivery !== undefined && delivery.method !== POLL)
-    throw createMalformedProblem('is not offered: this service is polled (urn:ietf:rfc:8936)', '/delivery/method');
-  return { deliveryMethod: POLL, endpointUrl: null };
 }
 
 /**

@@ -9,7 +9,8 @@ import { makeUuidv7 } from '../config/random.js';
 import { Problem } from '../http/problem.js';
 import type { AuthorizedContext } from '../http/request-context.js';
 import { UUID } from '../http/validators.js';
-import type { ChangeStreamDto, ChangeStreamStatusDto, CreateStreamDto } from './dto/stream.dto.js';
+import { type ChosenDelivery, Deliveries } from './deliveries.js';
+import type { ChangeStreamDto, ChangeStreamStatusDto, CreateStreamDto, DeliveryDto } from './dto/stream.dto.js';
 import { SignalKeys } from './signal-keys.js';
 import { SignalRepository } from './signal.repository.js';
 import {
@@ -48,6 +49,7 @@ export class StreamsService {
     private readonly streams: StreamRepository,
     private readonly signals: SignalRepository,
     private readonly keys: SignalKeys,
+    private readonly deliveries: Deliveries,
     private readonly access: AccessService,
     private readonly audit: AuditService,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -61,9 +63,10 @@ export class StreamsService {
     const { issuer } = this.keys;
     const owner = context.caller.spiffeId;
     const now = this.clock.now();
+    const id = makeUuidv7(now);
     const stream: StreamEntity = {
-      ...chooseAll(wanted),
-      id: makeUuidv7(now),
+      ...chooseAll(wanted, (delivery) => this.deliveries.choose(id, delivery)),
+      id,
       owner,
       aud: this.access.findAudience(owner),
       relyingParties: context.relyingParties && [...context.relyingParties],
@@ -109,7 +112,9 @@ export class StreamsService {
     await this.find(context, wanted.stream_id);
     const stream = await this.changeLocked(context, wanted.stream_id, async (manager, present) => {
       demandSupplied(wanted, describeStream(present, issuer, this.inactivitySeconds));
-      const chosen = isReplaced ? chooseAll(wanted) : chooseSome(wanted);
+      const choose = (delivery?: DeliveryDto): ChosenDelivery =>
+        this.deliveries.choose(present.id, delivery, isReplaced ? undefined : present);
+      const chosen = isReplaced ? chooseAll(wanted, choose) : chooseSome(wanted, choose);
       const changed = { ...chosen, updatedAt: this.clock.now() };
       await this.streams.update(present, changed, manager);
       const after = Object.assign(present, changed);

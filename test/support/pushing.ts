@@ -21,8 +21,10 @@ services:
   - id: ${toSpiffeId('fraud')}
     permissions: [events:receive]
     relyingParties: [login.example.com]
+  - id: ${toSpiffeId('auth-service')}
+    permissions: [passkeys:register, passkeys:manage, events:manage, events:receive]
   - id: ${toSpiffeId('operator')}
-    permissions: [relying-parties:read]
+    permissions: [relying-parties:read, relying-parties:write]
   - id: ${toSpiffeId('auditor')}
     permissions: [audit:read]
 `;
@@ -45,7 +47,7 @@ export class Pushing {
   private constructor(
     readonly service: TestService,
     private readonly directory: string,
-    private readonly env: NodeJS.ProcessEnv,
+    readonly env: NodeJS.ProcessEnv,
   ) {
     this.file = join(directory, 'receivers.yaml');
   }

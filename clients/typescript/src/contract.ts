@@ -1399,7 +1399,10 @@ export interface components {
         StreamDelivery: {
             /** @enum {string} */
             method: "urn:ietf:rfc:8936" | "urn:ietf:rfc:8935";
+            /** @description Where SETs are pushed: an https URL of a host that the operator of the service allows. The service supplies the URL of polls. */
             endpoint_url?: components["schemas"]["SignalUri"];
+            /** @description The `Authorization` header of pushes. No answer shows it. A change of a stream (PATCH) that names the same `endpoint_url` and no header keeps it. */
+            authorization_header?: string;
         };
         /**
          * @description What a receiver supplies (SSF 1.0 §8.1.1). Unknown members are ignored.

@@ -26,6 +26,11 @@ export class DeliveryDto {
   @Optional()
   @HasForm(URI, URI_WORDS)
   endpoint_url?: string;
+
+  /** SSF 1.0 §6.1.1: pushes carry it. No answer shows it. */
+  @Optional()
+  @HasForm(/^[!-~](?:[ -~]{0,4094}[!-~])?$/, 'the value of a header: 1 to 4,096 printable ASCII characters')
+  authorization_header?: string;
 }
 
 /** SSF 1.0 §8.1.1.1. */
