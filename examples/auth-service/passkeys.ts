@@ -88,13 +88,13 @@ export function createPasskeyRoutes(
         ),
       ),
 
-    'POST /api/passkeys/:id/revoke': async (exchange) =>
-      selectShownMembers(
-        await passkeys.revokeCredential(
-          await requireOwnPasskey(exchange),
-          'the user revoked the passkey on the account page',
-        ),
-      ),
+    'POST /api/passkeys/:id/revoke': async (exchange) => {
+      const id = await requireOwnPasskey(exchange);
+      sessions.detach(exchange.session, id);
+      return selectShownMembers(
+        await passkeys.revokeCredential(id, 'the user revoked the passkey on the account page'),
+      );
+    },
 
     'GET /api/signals': (exchange) => passkeys.getUserSignals(requireSignIn(exchange).account.id, rpId),
   };

@@ -6,6 +6,7 @@ import { createPasskeyRoutes } from './passkeys.ts';
 import { PasswordAttempts } from './password-attempts.ts';
 import { createPaymentRoutes, requireShop } from './payments.ts';
 import { requireOwnPage, serve } from './serve.ts';
+import { endRevokedSessions } from './revocations.ts';
 import { Sessions } from './sessions.ts';
 import { accountsFile, connectAs, origin } from './settings.ts';
 import { createSignInRoutes } from './sign-in.ts';
@@ -15,7 +16,9 @@ const auditor = connectAs('auditor');
 const accounts = new Accounts(accountsFile);
 const sessions = new Sessions();
 const names = new PasskeyNames();
+const ending = new AbortController();
 
+void endRevokedSessions(passkeys, sessions, ending.signal);
 serve({
   name: 'auth-service',
   origin,
@@ -33,6 +36,7 @@ serve({
     else requireOwnPage(request, origin);
   },
   close: () => {
+    ending.abort();
     passkeys.close();
     auditor.close();
   },

@@ -7,6 +7,8 @@ export interface SignIn {
   readonly at: Date;
   /** True if the user signed in by a passkey of the former relying party, and has none of the present one. */
   readonly mustMove?: boolean;
+  /** The passkey of the sign-in, as long as the session depends on it. */
+  passkeyId?: string | undefined;
 }
 
 /** The session of one browser, signed in or not. */
@@ -50,6 +52,19 @@ export class Sessions {
     const [oldest] = session.challenges;
     if (oldest !== undefined && session.challenges.size >= OPEN_CHALLENGES) session.challenges.delete(oldest);
     session.challenges.add(challengeId);
+  }
+
+  /** Lets a session go on whose user revokes the passkey of its sign-in by this very session. */
+  detach({ signIn }: Session, passkeyId: string): void {
+    if (signIn?.passkeyId === passkeyId) signIn.passkeyId = undefined;
+  }
+
+  /** Ends the sessions of an account whose passkey is not one of these. */
+  endWithout(accountId: string, passkeyIds: ReadonlySet<string>): void {
+    for (const [id, { signIn }] of this.#sessions) {
+      if (signIn?.accountId !== accountId || signIn.passkeyId === undefined) continue;
+      if (!passkeyIds.has(signIn.passkeyId)) this.#sessions.delete(id);
+    }
   }
 
   #keep(session: Session, response: ServerResponse): void {

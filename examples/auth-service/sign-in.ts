@@ -20,8 +20,9 @@ export function createSignInRoutes(
     account: Account,
     method: 'password' | 'passkey',
     mustMove = false,
+    passkeyId?: string,
   ) {
-    const signIn = { accountId: account.id, method, at: new Date(), mustMove };
+    const signIn = { accountId: account.id, method, at: new Date(), mustMove, passkeyId };
     return describeUser(sessions.renew(session, response, signIn), account);
   }
 
@@ -58,12 +59,13 @@ export function createSignInRoutes(
       const challengeId = readText(exchange.body, 'challengeId', 1, 4_096);
       if (!exchange.session.challenges.delete(challengeId)) throw new Refusal(409, 'challenge-spent');
       const response = exchange.body['response'] as Schemas['AuthenticationResponseJSON'];
-      const { userId, migration } = await passkeys.verifyAuthentication({ challengeId, purpose: PURPOSE, response });
+      const verified = await passkeys.verifyAuthentication({ challengeId, purpose: PURPOSE, response });
+      const { userId, migration, credential } = verified;
       const account = accounts.findById(userId);
       if (!account) throw new Refusal(404, 'account-gone');
       // The user is there, is verified, and holds the device that is to get the new passkey. `null` is no reason to ask.
       const mustMove = migration?.successor === rpId && migration.hasPasskey === false;
-      return beginSession(exchange, account, 'passkey', mustMove);
+      return beginSession(exchange, account, 'passkey', mustMove, credential.id);
     },
 
     'POST /api/sign-out': ({ session, response }) => describeUser(sessions.renew(session, response, undefined)),

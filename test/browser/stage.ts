@@ -120,6 +120,10 @@ export class Stage {
     return client;
   }
 
+  get passkeyManagerUrl(): string {
+    return this.#passkeyManager.url;
+  }
+
   async restartPasskeyManager(): Promise<number | null> {
     const exitCode = await this.#passkeyManager.stop();
     this.#passkeyManager = await launchPasskeyManager(this.#env);

@@ -22,6 +22,17 @@ try {
   showError(error);
 }
 
+/** Milliseconds between two looks if the session still stands: somebody may revoke the passkey elsewhere. */
+const LOOK_MS = 1_000;
+
+window.setInterval(async () => {
+  if ($('account').hidden) return;
+  const who = await call('GET', '/api/session').catch(() => undefined);
+  if (who?.user !== null || $('account').hidden) return;
+  show(who);
+  showError({ code: 'signed-out' });
+}, LOOK_MS);
+
 function show({ user, signIn, formerRpId }) {
   $('welcome').hidden = user !== null;
   $('account').hidden = user === null;
