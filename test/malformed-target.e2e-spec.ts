@@ -14,7 +14,7 @@ trustDomain: passkey-manager.local
 services:
   - id: ${toSpiffeId('auth-service')}
     permissions:
-      [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage]
+      [passkeys:register, passkeys:authenticate, passkeys:confirm, payments:confirm, passkeys:read, passkeys:manage, events:manage, events:receive]
   - id: ${toSpiffeId('operator')}
     permissions: [relying-parties:read, relying-parties:write, passkeys:read, passkeys:erase, passkeys:export, approvals:decide]
   - id: ${toSpiffeId('auditor')}
@@ -105,7 +105,7 @@ describe('malformed query parameters', () => {
 
 describe('query parameters of a route that takes none', () => {
   const identityOf = (permission: string): string =>
-    /^(?:passkeys|payments)/.test(permission)
+    /^(?:passkeys|payments|events)/.test(permission)
       ? 'auth-service'
       : permission.startsWith('audit')
         ? 'auditor'
