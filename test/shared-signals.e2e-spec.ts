@@ -24,7 +24,10 @@ beforeEach(async () => {
   user = `user-${String((users += 1))}`;
   receiver = await Receiver.create(service.client, 'auth-service');
 });
-afterEach(() => receiver.delete());
+afterEach(async () => {
+  service.clock.reset();
+  await receiver.delete();
+});
 
 const act = (id: string, verb: string, reason = 'lost'): Promise<Answer<Credential>> =>
   service.client.call('auth-service', 'POST', `/v1/credentials/${id}/${verb}`, { reason });
@@ -57,6 +60,7 @@ describe('CAEP 1.0 §3.3: the credential-change of a passkey', () => {
   });
 
   it('has the time of the change in seconds, the model, the type of the passkey and the initiator', async () => {
+    service.clock.freeze();
     await login.registered(user, new Authenticator());
     const [set] = await receiver.drain();
     expect(set!.event).toMatchObject({
