@@ -75,6 +75,18 @@ describe('the lines of a body', () => {
     expect(most).toBeLessThan(32 * 1_048_576);
   });
 
+  it('let others have their turn where there is nothing in them', async () => {
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      next = setImmediate(count);
+    };
+    let next = setImmediate(count);
+    expect(await read(Readable.from([Buffer.alloc(262_144, 10), Buffer.from('last')]))).toEqual([[262_145, 'last']]);
+    clearImmediate(next);
+    expect(turns).toBeGreaterThan(200);
+  });
+
   it('end with a problem if no piece arrives in time, or the wait is ended', async () => {
     const late = read(new PassThrough(), { patience: 30 });
     await expect(late).rejects.toMatchObject({ slug: 'request-malformed' });

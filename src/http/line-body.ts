@@ -1,6 +1,7 @@
 import { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -72,6 +73,8 @@ const [LF, CR] = [10, 13];
 const PATIENCE_MS = 15_000;
 /** At most so many lines are read before those that were read are done with. */
 const MOST_LINES = 64;
+/** Between so many lines, requests have their turn: nobody judges the empty ones, so they are read at once. */
+const LINES_OF_A_TURN = 1_024;
 
 interface LineLimits {
   readonly firstLine: number;
@@ -116,6 +119,7 @@ export async function* readLines(
       if (stop === -1) break;
       end();
       at = stop + 1;
+      if (number % LINES_OF_A_TURN === 0) await setImmediate();
       if (ready.length < MOST_LINES) continue;
       yield ready;
       ready = [];

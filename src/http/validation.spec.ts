@@ -122,8 +122,13 @@ describe('strict validation', () => {
     expect(await listPointers(body)).toEqual(pointers);
   });
 
-  it.each([null, [], [{}], 'text', 7, true])('refuses a body that is %p', async (body) => {
-    await expect(validate(body)).rejects.toMatchObject({ slug: 'request-malformed' });
+  it.each([null, undefined, [], [{}], 'text', 7, true])('refuses a body that is %p', async (body) => {
+    const invalid = [{ pointer: '', detail: 'the body must be a JSON object' }];
+    const problem = { slug: 'request-malformed', members: { invalid } };
+    await expect(validate(body)).rejects.toMatchObject(problem);
+    // Nothing that this class demands is missing.
+    const metatype = class Free extends Wood {};
+    await expect(pipe.transform(body, { type: 'body', metatype })).rejects.toMatchObject(problem);
   });
 
   const wrong = async (body: object) =>

@@ -1,6 +1,6 @@
 import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import { getMetadataStorage, validate } from 'class-validator';
-import { Problem } from './problem.js';
+import { createMalformedProblem, Problem } from './problem.js';
 import { describeInvalidMembers } from './invalid-members.js';
 import { toInstance } from './request-class.js';
 
@@ -27,7 +27,8 @@ class StrictValidationPipe extends ValidationPipe {
   /** @throws Problem request-malformed */
   override async transform(value: unknown, metadata: ArgumentMetadata): Promise<unknown> {
     const { type, metatype } = metadata;
-    if (type !== 'body' || !metatype || !isObject(value)) return super.transform(value, metadata);
+    if (type !== 'body' || !this.toValidate(metadata)) return super.transform(value, metadata);
+    if (!isObject(value)) throw createMalformedProblem('the body must be a JSON object');
     const instance = toInstance(metatype as new () => object, value);
     const errors = await validate(instance, this.validatorOptions);
     if (errors.length > 0) throw await this.exceptionFactory(errors);
