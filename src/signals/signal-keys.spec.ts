@@ -1,5 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
@@ -67,6 +67,19 @@ async function verify(set: string, keys: SignalKeys): Promise<unknown> {
 }
 
 describe('PASSKEY_SIGNAL_KEY_FILE', () => {
+  it('leaves threads to others while many SETs are signed', async () => {
+    const keys = await open(RSA);
+    let signed = 0;
+    const all = Array.from({ length: 200 }, async () => {
+      await keys.sign(CLAIMS, { algorithm: 'RS256' });
+      signed += 1;
+    });
+    await stat(file);
+    expect(signed).toBeLessThan(50);
+    await Promise.all(all);
+    expect(signed).toBe(200);
+  });
+
   it.each<JwtAlgorithm>(['RS256', 'PS256', 'ES256', 'Ed25519'])('signs for a stream by %s', async (algorithm) => {
     const keys = await open([RSA, P256, PSS, ED25519, OTHER_RSA].join('\n'));
     const set = await keys.sign(CLAIMS, { algorithm });

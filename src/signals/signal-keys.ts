@@ -19,6 +19,11 @@ import type { StreamEntity } from './stream.entity.js';
 
 /** SSF 1.0 §4.1.1, RFC 8417 §2.3. */
 const TYPE = 'secevent+jwt';
+/**
+ * Signatures that are made at once. Each takes a thread of the few that Node.js has, and a new connection to the database, a
+ * file and the signature of a passkey need one, too.
+ */
+const LANES = 2;
 /** What every receiver can verify (CAEP Interoperability Profile 1.0 §2.6). */
 export const DEFAULT_SIGNAL_ALGORITHM = 'RS256';
 
@@ -35,6 +40,9 @@ const KINDS: AllowedKeys = {
 export class SignalKeys implements SetSigner, OnModuleInit, OnApplicationBootstrap, OnModuleDestroy {
   private readonly reloads: ReloadReporter;
   private file: SigningKeyFile | undefined;
+  /** Each is there when its last signature is. */
+  private readonly lanes: Promise<unknown>[] = Array.from({ length: LANES }, () => Promise.resolve());
+  private nextLane = 0;
 
   constructor(
     @Inject(CONFIG) private readonly config: Pick<Config, 'signals' | 'production' | 'allowDevelopment' | 'worker'>,
@@ -86,13 +94,19 @@ export class SignalKeys implements SetSigner, OnModuleInit, OnApplicationBootstr
   }
 
   /**
-   * Signs a SET in another thread. If the last key of the stream's algorithm is gone, the default signs.
+   * Signs a SET in another thread, after those that wait for it. If the last key of the stream's algorithm is gone, the default
+   * signs.
    *
    * @throws Problem signals-not-configured
    */
   sign(claims: SetClaims, { algorithm }: Pick<StreamEntity, 'algorithm'>): Promise<string> {
     const { keys } = this;
-    return signJwtAside(TYPE, claims, keys.find((key) => key.algorithm === algorithm) ?? keys[0]);
+    const signer = keys.find((key) => key.algorithm === algorithm) ?? keys[0];
+    const lane = this.nextLane;
+    this.nextLane = (lane + 1) % LANES;
+    const signed = this.lanes[lane]!.then(() => signJwtAside(TYPE, claims, signer));
+    this.lanes[lane] = signed.catch(() => undefined);
+    return signed;
   }
 
   /** @returns undefined: no file is configured */
