@@ -30,7 +30,7 @@ const PROGRAM = {
   imageCommand: 'node dist/commands/passkeys-read.js',
   usage: [`--from ${NAMES.join('|')} [--rp-id ID] [--out FILE] FILE…`],
   about:
-    'Turns a dump of another product’s passkeys into lines for passkeys:import, on standard output. A dump is CSV with a header (psql: \\copy (SELECT …) TO passkeys.csv CSV HEADER), a JSON array, or JSON objects one after another, in UTF-8. A row that cannot be read is named by its line on standard error, and stops nothing. docs/portability.md has the statement that dumps each table.',
+    'Turns a dump of another product’s passkeys into lines for passkeys:import, on standard output. A dump is CSV with a header (psql: \\copy (SELECT …) TO passkeys.csv CSV HEADER), a JSON array, or JSON objects one after another, in UTF-8. A row that cannot be read is named by its line on standard error, and stops nothing. docs/portability-readers.md has the statement that dumps each table.',
   operands: { FILE: 'A dump; - reads standard input.' },
   maxOperands: 10_000,
   options: {

@@ -1,7 +1,7 @@
 /**
  * The products whose passkeys can be read, and what their tables look like. Each reader knows the columns, their encodings, and
  * which user handle the authenticators hold. What a table does not say is left out of the line: the service learns it at the next
- * sign-in. docs/portability.md has the statement that dumps each table.
+ * sign-in. docs/portability-readers.md has the statement that dumps each table.
  */
 import { CellFault, type Cells } from './cells.js';
 import { readAttestedData, readPublicKey } from './public-key.js';
