@@ -1,3 +1,6 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { appendFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { StreamUpkeep } from '../src/signals/stream-upkeep.js';
 import { AuditLog } from './support/audit-log.js';
@@ -27,6 +30,8 @@ services:
     permissions: [audit:read]
 `;
 
+const P256_KEY = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' });
+
 let service: TestService;
 let other: Replica;
 let mine: Ceremonies<string>;
@@ -35,6 +40,7 @@ beforeAll(async () => {
   service = await TestService.start({
     accessPolicy: POLICY,
     identities: ['fraud'],
+    prepare: ({ directory }) => appendFile(join(dirname(directory), 'signal.key'), P256_KEY),
     env: { PASSKEY_SIGNAL_ISSUER: ISSUER, PASSKEY_SIGNAL_BACKLOG: '5', PASSKEY_SIGNAL_RETENTION: '24h' },
   });
   other = await service.startReplica();
@@ -75,6 +81,7 @@ describe('SSF 1.0 §8.1.1.1: creating a stream', () => {
       delivery: { method: 'urn:ietf:rfc:8936', endpoint_url: `${ISSUER}/v1/signals/poll/${id}` },
       min_verification_interval: 10,
       inactivity_timeout: 4 * 24 * 3_600,
+      signing_algorithm: 'RS256',
       description: 'fraud team',
     });
   });
@@ -136,6 +143,20 @@ describe('SSF 1.0 §8.1.1.3 and §8.1.1.4: changing a stream', () => {
     const replaced = requireStatus(await call('PUT', '', { stream_id, events_requested: [CHANGE] }), 200);
     expect(replaced).toMatchObject({ events_delivered: [CHANGE] });
     expect(replaced).not.toHaveProperty('description');
+  });
+
+  it('signs by the algorithm that the receiver names, if a key of the operator does', async () => {
+    const receiver = await Receiver.create(service.client, 'auth-service', { signing_algorithm: 'ES256' });
+    expect(receiver.stream.signing_algorithm).toBe('ES256');
+    await register();
+    const [set] = await receiver.drain();
+    expect(set!.header).toMatchObject({ alg: 'ES256' });
+    const refused = await call<unknown>('PATCH', '', { stream_id: receiver.id, signing_algorithm: 'Ed25519' });
+    expect(refused).toMatchObject({ status: 400, body: { invalid: [{ pointer: '/signing_algorithm' }] } });
+    const kept = requireStatus(await call('PATCH', '', { stream_id: receiver.id, description: 'a' }), 200);
+    expect(kept.signing_algorithm).toBe('ES256');
+    const reset = requireStatus(await call('PUT', '', { stream_id: receiver.id }), 200);
+    expect(reset.signing_algorithm).toBe('RS256');
   });
 
   it('takes back the whole configuration as it was read, and refuses another value of the transmitter', async () => {

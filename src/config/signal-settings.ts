@@ -1,6 +1,6 @@
 import type { Settings } from './settings.js';
 
-/** How changes are told to others by Shared Signals (docs/signals.md). */
+/** How changes are told to others by Shared Signals (docs/adr/0050-shared-signals.md). */
 export interface SignalSettings {
   /** The keys that sign security event tokens. */
   readonly keyFile: string;

@@ -22,6 +22,7 @@ const STREAM: StreamEntity = {
   activeAt: NOW,
   verifiedAt: null,
   droppedAt: null,
+  algorithm: 'RS256',
 };
 const FACTS: CredentialFacts = {
   name: 'YubiKey 5 Series',

@@ -90,7 +90,20 @@ describe('PASSKEY_SIGNAL_KEY_FILE', () => {
       alg: algorithm,
       kid,
     });
-    expect(keys.algorithms).toEqual(['RS256', 'ES256', 'PS256', 'Ed25519']);
+    expect(keys.chooseAlgorithm(algorithm)).toBe(algorithm);
+  });
+
+  it('lets a receiver choose among the algorithms of its keys alone, and by itself takes RS256', async () => {
+    const keys = await open(RSA + P256);
+    expect(keys.chooseAlgorithm(undefined)).toBe('RS256');
+    for (const wanted of ['Ed25519', 'HS256', 'none', 'rs256'])
+      expect(() => keys.chooseAlgorithm(wanted)).toThrow(
+        expect.objectContaining({
+          members: {
+            invalid: [{ pointer: '/signing_algorithm', detail: expect.stringContaining('RS256, ES256') as unknown }],
+          },
+        }),
+      );
   });
 
   it('signs by RS256 for a stream whose algorithm has no key any more', async () => {
@@ -131,7 +144,7 @@ describe('PASSKEY_SIGNAL_KEY_FILE', () => {
     for (const read of [
       () => keys.issuer,
       () => keys.published,
-      () => keys.algorithms,
+      () => keys.chooseAlgorithm('ES256'),
       () => keys.sign(CLAIMS, { algorithm: 'RS256' }),
     ])
       expect(read).toThrow(new Problem('signals-not-configured'));

@@ -8,7 +8,7 @@ import {
 import { AuditService } from '../audit/audit.service.js';
 import { ReloadReporter } from '../audit/reload-reporter.js';
 import { CONFIG, type Config } from '../config/config.js';
-import { Problem } from '../http/problem.js';
+import { createMalformedProblem, Problem } from '../http/problem.js';
 import { type PublishedKeys, publishKeys } from '../signing-keys/publish-keys.js';
 import { type AllowedKeys, readSigningKeys, type SigningKeySet } from '../signing-keys/read-signing-keys.js';
 import { type JwtAlgorithm, signJwtAside } from '../signing-keys/sign-jwt.js';
@@ -83,10 +83,18 @@ export class SignalKeys implements SetSigner, OnModuleInit, OnApplicationBootstr
     return this.config.signals.issuer;
   }
 
-  /** The algorithms by which a SET can be signed, the default first. @throws Problem signals-not-configured */
-  get algorithms(): readonly JwtAlgorithm[] {
-    return [...new Set(this.keys.map(({ algorithm }) => algorithm))];
-  }
+  /**
+   * Finds the algorithm that a receiver names for a stream; the default if it names none.
+   *
+   * @throws Problem signals-not-configured; request-malformed: no key signs by it
+   */
+  readonly chooseAlgorithm = (wanted: string | undefined): JwtAlgorithm => {
+    if (wanted === undefined) return DEFAULT_SIGNAL_ALGORITHM;
+    const known = [...new Set(this.keys.map(({ algorithm }) => algorithm))];
+    const found = known.find((algorithm) => algorithm === wanted);
+    if (found) return found;
+    throw createMalformedProblem(`must be one of ${known.join(', ')}: no other key signs`, '/signing_algorithm');
+  };
 
   /** @throws Problem signals-not-configured */
   get published(): PublishedKeys {

@@ -2,6 +2,7 @@ import { appendPointer, createMalformedProblem } from '../http/problem.js';
 import type { ChosenDelivery } from './deliveries.js';
 import type { ChangeStreamDto, CreateStreamDto, DeliveryDto } from './dto/stream.dto.js';
 import { EVENTS_SUPPORTED } from './event-types.js';
+import type { JwtAlgorithm } from '../signing-keys/sign-jwt.js';
 import { POLL, type StreamEntity } from './stream.entity.js';
 
 /** Seconds between two verification events that a receiver may ask for. */
@@ -18,11 +19,14 @@ export interface StreamConfiguration {
   readonly delivery: { readonly method: string; readonly endpoint_url: string };
   readonly min_verification_interval: number;
   readonly inactivity_timeout: number;
+  readonly signing_algorithm: string;
   readonly description?: string;
 }
 
 /** What a receiver decides of a stream. */
-type Chosen = Pick<StreamEntity, 'eventsRequested' | 'eventsDelivered' | 'description'> & ChosenDelivery;
+type Chosen = Pick<StreamEntity, 'eventsRequested' | 'eventsDelivered' | 'description' | 'algorithm'> & ChosenDelivery;
+/** Finds the algorithm that a receiver names. @throws Problem request-malformed */
+type ChooseAlgorithm = (wanted: string | undefined) => JwtAlgorithm;
 type ChooseDelivery = (wanted: DeliveryDto | undefined) => ChosenDelivery;
 
 /**
@@ -30,7 +34,7 @@ type ChooseDelivery = (wanted: DeliveryDto | undefined) => ChosenDelivery;
  * @param inactivitySeconds after which a stream that nobody uses is disabled
  */
 export function describeStream(stream: StreamEntity, issuer: string, inactivitySeconds: number): StreamConfiguration {
-  const { id, aud, eventsRequested, eventsDelivered, deliveryMethod, endpointUrl, description } = stream;
+  const { id, aud, eventsRequested, eventsDelivered, deliveryMethod, endpointUrl, description, algorithm } = stream;
   return {
     stream_id: id,
     iss: issuer,
@@ -41,6 +45,7 @@ export function describeStream(stream: StreamEntity, issuer: string, inactivityS
     delivery: { method: deliveryMethod, endpoint_url: endpointUrl ?? `${issuer}/v1/signals/poll/${id}` },
     min_verification_interval: MIN_VERIFICATION_INTERVAL,
     inactivity_timeout: inactivitySeconds,
+    signing_algorithm: algorithm,
     ...(description !== null && { description }),
   };
 }
@@ -52,21 +57,29 @@ export function describeStream(stream: StreamEntity, issuer: string, inactivityS
  * @throws Problem request-malformed
  */
 export function chooseAll(
-  { events_requested: events, delivery, description }: CreateStreamDto,
+  { events_requested: events, delivery, description, signing_algorithm: algorithm }: CreateStreamDto,
   chooseDelivery: ChooseDelivery,
+  chooseAlgorithm: ChooseAlgorithm,
 ): Chosen {
-  return { ...chooseEvents(events ?? EVENTS_SUPPORTED), ...chooseDelivery(delivery), description: description || null };
+  return {
+    ...chooseEvents(events ?? EVENTS_SUPPORTED),
+    ...chooseDelivery(delivery),
+    description: description || null,
+    algorithm: chooseAlgorithm(algorithm),
+  };
 }
 
 /** Reads what a receiver supplies of a change; what it leaves out stays (§8.1.1.3). @throws Problem request-malformed */
 export function chooseSome(
-  { events_requested: events, delivery, description }: CreateStreamDto,
+  { events_requested: events, delivery, description, signing_algorithm: algorithm }: CreateStreamDto,
   chooseDelivery: ChooseDelivery,
+  chooseAlgorithm: ChooseAlgorithm,
 ): Partial<Chosen> {
   return {
     ...(events && chooseEvents(events)),
     ...(delivery && chooseDelivery(delivery)),
     ...(description !== undefined && { description: description || null }),
+    ...(algorithm !== undefined && { algorithm: chooseAlgorithm(algorithm) }),
   };
 }
 

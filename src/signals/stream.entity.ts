@@ -73,7 +73,7 @@ export class StreamEntity {
 
   /** The algorithm that signs its SETs; that of the default has a key always. */
   @Column('text', { default: 'RS256' })
-  algorithm?: JwtAlgorithm;
+  algorithm: JwtAlgorithm;
 
   /** The Authorization header of pushes, sealed; null: they have none. No answer and no log shows it. */
   @Column('bytea', { name: 'push_authorization', nullable: true })

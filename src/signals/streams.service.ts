@@ -65,7 +65,7 @@ export class StreamsService {
     const now = this.clock.now();
     const id = makeUuidv7(now);
     const stream: StreamEntity = {
-      ...chooseAll(wanted, (delivery) => this.deliveries.choose(id, delivery)),
+      ...chooseAll(wanted, (delivery) => this.deliveries.choose(id, delivery), this.keys.chooseAlgorithm),
       id,
       owner,
       aud: this.access.findAudience(owner),
@@ -114,7 +114,7 @@ export class StreamsService {
       demandSupplied(wanted, describeStream(present, issuer, this.inactivitySeconds));
       const choose = (delivery?: DeliveryDto): ChosenDelivery =>
         this.deliveries.choose(present.id, delivery, isReplaced ? undefined : present);
-      const chosen = isReplaced ? chooseAll(wanted, choose) : chooseSome(wanted, choose);
+      const chosen = (isReplaced ? chooseAll : chooseSome)(wanted, choose, this.keys.chooseAlgorithm);
       const changed = { ...chosen, updatedAt: this.clock.now() };
       await this.streams.update(present, changed, manager);
       const after = Object.assign(present, changed);

@@ -17,6 +17,7 @@ export interface StreamBody {
   delivery: { method: string; endpoint_url: string };
   min_verification_interval: number;
   inactivity_timeout: number;
+  signing_algorithm: string;
   description?: string;
 }
 

@@ -1421,6 +1421,11 @@ export interface components {
             events_requested?: components["schemas"]["SignalUri"][];
             delivery?: components["schemas"]["StreamDelivery"];
             description?: string;
+            /**
+             * @description The JWS algorithm by which the SETs of the stream are signed. The operator's keys decide which there are; RS256 always is. SSF has no member for it.
+             * @example RS256
+             */
+            signing_algorithm?: string;
         };
         /**
          * @description What a receiver supplies, and what it sends back of the rest. Unknown members are ignored.
@@ -1435,6 +1440,11 @@ export interface components {
             events_requested?: components["schemas"]["SignalUri"][];
             delivery?: components["schemas"]["StreamDelivery"];
             description?: string;
+            /**
+             * @description The JWS algorithm by which the SETs of the stream are signed. The operator's keys decide which there are; RS256 always is. SSF has no member for it.
+             * @example RS256
+             */
+            signing_algorithm?: string;
             iss?: components["schemas"]["SignalUri"];
             aud?: string | string[];
             events_supported?: string[];
@@ -1473,6 +1483,11 @@ export interface components {
             iss: string;
             /** @description The audience that the access policy gives the caller. */
             aud: string;
+            /**
+             * @description The JWS algorithm that signs the SETs.
+             * @enum {string}
+             */
+            signing_algorithm: "RS256" | "PS256" | "ES256" | "Ed25519";
             events_supported: string[];
             events_requested: string[];
             events_delivered: string[];

@@ -49,6 +49,11 @@ export class CreateStreamDto {
   @Optional()
   @IsText(0, 256)
   description?: string;
+
+  /** A member of our own: SSF has none for the JWS algorithm by which the SETs of a stream are signed. */
+  @Optional()
+  @IsText(1, 32)
+  signing_algorithm?: string;
 }
 
 /** SSF 1.0 §8.1.1.3 and §8.1.1.4. What the transmitter supplies may be there, and must be right. */
