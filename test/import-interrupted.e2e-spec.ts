@@ -1,5 +1,7 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import type { ClientRequest, IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Ceremonies } from './support/ceremonies.js';
@@ -118,6 +120,38 @@ describe('an import', () => {
     expect([verdicts[0]!.line, verdicts.at(-1)!.line, summary.counts['imported']]).toEqual([11, 40, 30]);
     expect((await importLines(service.client, RP, lines)).summary.counts).toMatchObject({ exists: 40, imported: 0 });
     expect((await countEvents()) - events).toBe(40);
+  });
+
+  it.each([
+    ['the permission', (policy: string) => policy.replace(', passkeys:import', '')],
+    [
+      'the relying party',
+      (policy: string) => policy.replace(/.*passkeys:import.*/, '$&\n    relyingParties: [none.example.com]'),
+    ],
+  ])('stores nothing once its caller has lost %s', async (_, change) => {
+    const file = join(service.dataDir, 'access-policy.yaml');
+    const policy = await readFile(file, 'utf8');
+    expect(change(policy)).not.toBe(policy);
+    const lines = makeLines(2);
+    const open = OpenImport.open(service.running.httpsUrl);
+    open.send(encodeLines(lines.slice(0, 1)));
+    await open.read(1);
+    const hasStatus = async (status: number): Promise<boolean> => {
+      const options = { headers: { 'content-type': 'application/x-ndjson' }, body: '' };
+      return (
+        (await service.client.send('operator', 'POST', `/v1/credentials/import?rpId=${RP}`, options)).status === status
+      );
+    };
+    try {
+      await writeFile(file, change(policy));
+      await until(() => hasStatus(403));
+      open.send(encodeLines(lines.slice(1)));
+      await open.ended;
+      expect(await countStored(lines)).toBe(1);
+    } finally {
+      await writeFile(file, policy);
+      await until(() => hasStatus(200));
+    }
   });
 
   it('ends when its replica stops, and says where to go on', async () => {

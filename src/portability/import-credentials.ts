@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises';
 import { Inject, Injectable, type OnModuleDestroy } from '@nestjs/common';
 import { AccessService } from '../access/access.service.js';
 import { OpenExports } from '../access/open-exports.js';
+import { NoLongerAuthorized } from '../access/reauthorize-stream.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { demandLines, type Line, readLines } from '../http/line-body.js';
 import { createMalformedProblem, Problem } from '../http/problem.js';
@@ -21,6 +22,7 @@ interface ImportRequest {
   readonly firstLine: number;
 }
 
+const PERMISSION = 'passkeys:import';
 /** Between so many lines, requests have their turn. */
 const LINES_OF_A_TURN = 8;
 const STOPPING = { detail: 'the service stops; another replica takes the rest', retryAfter: 1 };
@@ -51,7 +53,7 @@ export class ImportCredentials implements OnModuleDestroy {
     await this.parties.getEnabled(rpId);
     const lines = demandLines(body);
     const task = { context, rpId, memory: dryRun ? new DryRunMemory() : undefined };
-    return this.imports.begin(context, { permission: 'passkeys:import', rpId, kind: 'import' }, () =>
+    return this.imports.begin(context, { permission: PERMISSION, rpId, kind: 'import' }, () =>
       Promise.resolve(this.answer(task, request, lines)),
     );
   }
@@ -70,6 +72,8 @@ export class ImportCredentials implements OnModuleDestroy {
     try {
       const limits = { firstLine, maxLine: MAX_LINE_BYTES, signal: this.stop.signal };
       for await (const lines of readLines(body, limits)) {
+        // The answer ends when the caller loses the permission, but what arrives then would be stored before that shows.
+        if (!(await this.access.isStillAllowed(task.context, PERMISSION, task.rpId))) throw new NoLongerAuthorized();
         const verdicts = await this.judge(task, lines, frame);
         for (const { verdict } of verdicts) counts[verdict] += 1;
         yield encode(verdicts);
