@@ -114,6 +114,7 @@ describe('READ_FOR_REGISTRATION', () => {
       handle: expect.any(Buffer),
       audit_uid: expect.stringMatching(UUID),
       user_seal: expect.any(Buffer),
+      revocations: 0,
       descriptors: [newest, used, suspended, oldest].map(describeCredential),
     });
     expect(await users().findOneByOrFail({ userId: 'u-registers' })).toMatchObject({
