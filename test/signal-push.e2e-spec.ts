@@ -127,7 +127,8 @@ describe('RFC 8935 §2.3 and §2.4 Failure Response and its codes', () => {
       expect(await pushing.countSignals()).toBe(1);
       pushing.receiver.behaviour = accept;
       await pushing.untilDelivered();
-      expect(await pushing.readStream()).toMatchObject({ push_failure: null, push_failures: 0, status: 'enabled' });
+      await until(async () => (await pushing.readStream()).push_failures === 0);
+      expect(await pushing.readStream()).toMatchObject({ push_failure: null, status: 'enabled' });
     },
   );
 
@@ -249,7 +250,7 @@ describe('a stream whose pushes have failed for too long', () => {
     expect(pushing.receiver.ids.length).toBe(before);
     await pushing.service.sql(`UPDATE signal_stream SET status = 'enabled'`);
     await pushing.untilDelivered();
-    expect(pushing.receiver.ids.slice(before)).toEqual(held.map((row) => row.id));
+    expect(pushing.receiver.ids.slice(before).sort()).toEqual(held.map((row) => row.id).sort());
   });
 });
 
