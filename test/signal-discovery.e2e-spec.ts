@@ -40,7 +40,12 @@ describe('SSF 1.0 §7.1 Transmitter Configuration Metadata', () => {
       'status_endpoint',
       'verification_endpoint',
     ]);
-    for (const [, url] of urls) expect(new URL(url as string).origin).toBe(ISSUER);
+    for (const [name, url] of urls) {
+      const { origin, pathname } = new URL(url as string);
+      expect(origin).toBe(ISSUER);
+      const [method, body] = name === 'jwks_uri' ? ['GET', undefined] : ['POST', { stream_id: 1 }];
+      expect((await service.client.call('auth-service', method, pathname, body)).status).not.toBe(404);
+    }
   });
 });
 
@@ -49,6 +54,10 @@ describe('SSF 1.0 §7.2 Obtaining Transmitter Configuration Metadata', () => {
     const answer = await get(CONFIGURATION);
     expect(answer.status).toBe(200);
     expect(answer.headers['content-type']).toBe('application/json; charset=utf-8');
+  });
+
+  it('has nothing at the location of RISC (§7.2.2)', async () => {
+    expect(await get('/.well-known/risc-configuration')).toMatchObject(makeProblem(404, 'not-found'));
   });
 
   it('omits members without a value', async () => {

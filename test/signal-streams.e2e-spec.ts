@@ -61,7 +61,8 @@ const call = <Body = StreamBody>(
   query = '',
   body?: unknown,
   identity = 'auth-service',
-): Promise<Answer<Body>> => service.client.call(identity, method, `/v1/signals/streams${query}`, body);
+  endpoint = 'streams',
+): Promise<Answer<Body>> => service.client.call(identity, method, `/v1/signals/${endpoint}${query}`, body);
 const register = (at = mine, user = 'ada'): Promise<Credential> => at.registered(user, new Authenticator());
 
 describe('SSF 1.0 §8.1.1.1: creating a stream', () => {
@@ -92,6 +93,23 @@ describe('SSF 1.0 §8.1.1.1: creating a stream', () => {
       events_delivered: [CHANGE, COMPROMISE],
       delivery: { method: 'urn:ietf:rfc:8936' },
     });
+  });
+
+  it('gives each stream an id and a poll endpoint of its own', async () => {
+    const streams = [requireStatus(await call('POST', '', {}), 201), requireStatus(await call('POST', '', {}), 201)];
+    expect(new Set(streams.map(({ stream_id }) => stream_id)).size).toBe(2);
+    expect(new Set(streams.map(({ delivery }) => delivery.endpoint_url)).size).toBe(2);
+    for (const { stream_id } of streams) expect(stream_id).toMatch(/^[A-Za-z0-9._~-]+$/);
+  });
+
+  it('delivers only the types of events_delivered', async () => {
+    const [changes, compromises] = [
+      await Receiver.create(service.client, 'auth-service', { events_requested: [CHANGE] }),
+      await Receiver.create(service.client, 'auth-service', { events_requested: [COMPROMISE] }),
+    ];
+    await register();
+    expect((await changes.drain()).map(({ type }) => type)).toEqual([CHANGE]);
+    expect(await compromises.drain()).toEqual([]);
   });
 
   it('answers 409 beyond eight streams, also if they are created at once', async () => {
@@ -173,6 +191,18 @@ describe('SSF 1.0 §8.1.1.3 and §8.1.1.4: changing a stream', () => {
       ])
         expect(await call(method, '', { ...stream, ...wrong })).toMatchObject(MALFORMED);
     }
+  });
+});
+
+describe('SSF 1.0 §8.1.2: the status of a stream', () => {
+  it('is read with its reason, and a change answers with the new one', async () => {
+    const receiver = await Receiver.create(service.client, 'auth-service');
+    const read = () => call<object>('GET', `?stream_id=${receiver.id}`, undefined, 'auth-service', 'status');
+    expect(await read()).toMatchObject({ status: 200 });
+    expect((await read()).body).toEqual({ stream_id: receiver.id, status: 'enabled' });
+    const changed = { stream_id: receiver.id, status: 'paused', reason: 'maintenance' };
+    expect(await receiver.manage('POST', 'status', changed)).toMatchObject({ status: 200, body: changed });
+    expect((await read()).body).toEqual(changed);
   });
 });
 
@@ -284,6 +314,19 @@ describe('the bounds of the outbox', () => {
     await upkeep();
     const sets = await receiver.drain();
     expect(sets.map(({ event, type }) => event['change_type'] ?? type)).toEqual(['update', STREAM_UPDATED]);
+  });
+
+  it.each<[string, (receiver: Receiver<string>) => Promise<unknown>]>([
+    ['polls', (receiver) => receiver.poll()],
+    ['reads its stream', ({ id }) => call('GET', `?stream_id=${id}`)],
+    ['asks for verification', (receiver) => receiver.manage('POST', 'verification')],
+  ])('leave a stream alone whose receiver %s', async (_, use) => {
+    const receiver = await Receiver.create(service.client, 'auth-service');
+    await age('signal_stream', 'active_at', `${String(receiver.stream.inactivity_timeout - 60)} seconds`);
+    await use(receiver);
+    await age('signal_stream', 'active_at', '120 seconds');
+    await upkeep();
+    expect(await service.sql('SELECT status FROM signal_stream')).toEqual([{ status: 'enabled' }]);
   });
 
   it('disable a stream whose receiver is gone, and tell it when it comes back (§8.1.5)', async () => {
