@@ -1,7 +1,7 @@
 /**
  * `npm run conformance` runs the specs of both ceremonies, of the dictionaries that a browser writes and of the attestation
  * formats, and writes docs/webauthn-conformance.md from their titles; and docs/payment-conformance.md from those of Secure
- * Payment Confirmation. With `--check` it writes nothing, and fails when a page differs from the titles. It always fails when
+ * Payment Confirmation; and docs/ssf-conformance.md from the rules of Shared Signals (signal-conformance.ts). With `--check` it writes nothing, and fails when a page differs from the titles. It always fails when
  * a step or a field has no test.
  *
  * In the spec of a ceremony, a `describe` names its step (`step 5: …`, `steps 10 and 11: …`); in that of a payment, the step
@@ -12,20 +12,21 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { EXIT, type Program, readArguments } from '../commands/command-line.js';
+import { describeSignals, SIGNAL_SPECS } from './signal-conformance.js';
 import { Workspace } from './workspace.js';
 
 const PROGRAM = {
   command: 'npm run conformance --',
   usage: ['[--check]'],
   about:
-    'Runs the specs of WebAuthn and of Secure Payment Confirmation, and writes docs/webauthn-conformance.md and docs/payment-conformance.md from the titles of their tests.',
+    'Runs the specs of WebAuthn, of Secure Payment Confirmation and of Shared Signals, and writes docs/webauthn-conformance.md, docs/payment-conformance.md and docs/ssf-conformance.md from the titles of their tests.',
   options: { check: { text: 'Writes nothing, and fails when a page differs from the titles.' } },
   examples: ['', '--check'],
   exitCodes: {
     [EXIT.done]: 'The pages are up to date.',
-    [EXIT.failed]: 'A page differs, a test fails, or a step or a field has no test.',
+    [EXIT.failed]: 'A page differs, a test fails, or a step, a field or a rule has no test.',
     [EXIT.couldNotRun]: 'The arguments are wrong.',
   },
 } as const satisfies Program;
@@ -67,6 +68,8 @@ const SPECS =
   'src/webauthn/(verify-|payment-data|browser-bound-key|collected-client-data|packed|tpm|android-key|fido-u2f|attestation-statement|apple)|src/(credentials/dto/ceremony-answer|challenges/dto/options-in)';
 
 interface Test {
+  /** From the root of the project. */
+  readonly file: string;
   readonly ancestorTitles: string[];
   readonly title: string;
   readonly status: string;
@@ -83,10 +86,14 @@ async function run(): Promise<Test[]> {
     '1',
   ];
   try {
-    const jest = [...flags, SPECS, '--json', `--outputFile=${output}`];
+    const jest = [...flags, SPECS, SIGNAL_SPECS, '--json', `--outputFile=${output}`];
     await once(spawn(process.execPath, jest, { stdio: 'ignore' }), 'exit');
-    const { testResults } = JSON.parse(readFileSync(output, 'utf8')) as { testResults: { assertionResults: Test[] }[] };
-    return testResults.flatMap(({ assertionResults }) => assertionResults);
+    const { testResults } = JSON.parse(readFileSync(output, 'utf8')) as {
+      testResults: { name: string; assertionResults: Omit<Test, 'file'>[] }[];
+    };
+    return testResults.flatMap(({ name, assertionResults }) =>
+      assertionResults.map((test) => ({ ...test, file: relative(process.cwd(), name) })),
+    );
   } finally {
     await workspace.end();
   }
@@ -264,7 +271,11 @@ const payment = [
   ...describePayment(tests),
 ].join('\n');
 
-const PAGES = { 'docs/webauthn-conformance.md': webauthn, 'docs/payment-conformance.md': payment };
+const PAGES = {
+  'docs/webauthn-conformance.md': webauthn,
+  'docs/payment-conformance.md': payment,
+  'docs/ssf-conformance.md': describeSignals(tests),
+};
 for (const [path, page] of Object.entries(PAGES)) {
   if (!values.check) {
     writeFileSync(path, page);

@@ -2099,7 +2099,7 @@ export interface components {
             computedAt: components["schemas"]["Time"] | null;
             /** @description The first hour that is counted whole. null if all are. */
             since: components["schemas"]["Time"] | null;
-            /** @description The challenges that were issued. Each process reports them once a minute, so they may be fewer than the outcomes. */
+            /** @description The challenges that were issued. */
             begun: components["schemas"]["Count"];
             /** @description Those of them that nobody has answered, right or wrong. Some can still be answered. */
             neverAnswered: components["schemas"]["Count"];
