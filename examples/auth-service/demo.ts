@@ -15,6 +15,7 @@ Options:
 Environment:
   AUTH_SERVICE_PORT  The port of the page; 3000 without it.
   SHOP_PORT          The port of the shop; 3001 without it.
+  AUTH_SERVICE_…     Other settings of the example; examples/auth-service/README.md lists them.
   PASSKEY_…          The settings of Passkey Manager, such as PASSKEY_DATA_DIR and PASSKEY_HTTPS_PORT; README.md lists them.
 
 Exit codes:
