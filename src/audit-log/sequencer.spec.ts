@@ -197,6 +197,7 @@ describe('a batch', () => {
     await log.replica.settle();
     // It is recorded some time after the batch.
     while ((await listFailureFacts()).length < 2) await log.replica.settle();
+    await log.replica.settle();
     await demandWhole();
   });
 });
