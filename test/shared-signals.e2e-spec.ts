@@ -195,6 +195,13 @@ describe('RFC 8936 §2.4: a poll', () => {
     expect((await service.readMetric('passkey_signal_errors_total')) - before).toBe(2);
   });
 
+  it('takes as many setErrs as a body holds', async () => {
+    const [first] = await receiver.peek();
+    const others = Array.from({ length: 1_200 }, (_, n) => `0199a1b2-0000-7000-8000-${String(n).padStart(12, '0')}`);
+    const setErrs = Object.fromEntries([...others, first!.claims.jti].map((jti) => [jti, {}]));
+    expect(await receiver.peek({ setErrs })).toHaveLength(2);
+  });
+
   it('ignores acknowledgements of what it does not know, and members that it does not know', async () => {
     const ack = ['nonsense', '0199a1b2-0000-7000-8000-000000000001'];
     expect(await receiver.peek({ ack, futureMember: { of: 'RFC 8936' } })).toHaveLength(3);

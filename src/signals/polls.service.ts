@@ -99,10 +99,9 @@ export class PollsService {
     errors: PollDto['setErrs'] = {},
   ): Promise<void> {
     const acknowledged = await this.signals.acknowledge(id, ack.filter(isUuid));
-    this.metrics.signals.acknowledged.inc(acknowledged);
-    for (const [jti, error] of Object.entries(errors).slice(0, MOST_SETS)) {
-      if (!isUuid(jti) || (await this.signals.acknowledge(id, [jti])) === 0) continue;
-      const { err, description } = (error ?? {}) as Readonly<Record<string, unknown>>;
+    this.metrics.signals.acknowledged.inc(acknowledged.length);
+    for (const jti of await this.signals.acknowledge(id, Object.keys(errors).filter(isUuid))) {
+      const { err, description } = (errors[jti] ?? {}) as Readonly<Record<string, unknown>>;
       const reason = ERRORS.has(err) ? String(err) : 'other';
       this.metrics.signals.errors.inc({ err: reason });
       const told = typeof description === 'string' ? description.slice(0, 256) : undefined;

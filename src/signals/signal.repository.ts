@@ -85,10 +85,13 @@ export class SignalRepository {
    * Deletes signals that the receiver has, or refuses.
    *
    * @param ids ids that the stream does not have are ignored
+   * @returns the ids of those that were there
    */
-  async acknowledge(streamId: string, ids: readonly string[]): Promise<number> {
-    if (ids.length === 0) return 0;
-    return (await this.signals.delete({ streamId, id: In([...ids]) })).affected ?? 0;
+  async acknowledge(streamId: string, ids: readonly string[]): Promise<string[]> {
+    if (ids.length === 0) return [];
+    const where = { streamId, id: In([...ids]) };
+    const result = await this.signals.createQueryBuilder().delete().where(where).returning('id').execute();
+    return (result.raw as { readonly id: string }[]).map(({ id }) => id);
   }
 
   async deleteAll(manager: EntityManager, streamId: string): Promise<void> {
