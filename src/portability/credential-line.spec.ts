@@ -150,6 +150,14 @@ describe('a line of a passkey', () => {
       '/browserKeys/0/state',
       { browserKeys: [{ thumbprint: 'A'.repeat(43), state: 'new', addedAt: now, changedAt: now }] },
     ],
+    [
+      '/browserKeys',
+      {
+        browserKeys: ['trusted', 'revoked'].map((state) => {
+          return { thumbprint: 'A'.repeat(43), state, addedAt: now, changedAt: now };
+        }),
+      },
+    ],
     ['/iconUrl', { iconUrl: 'https://example.com' }],
     ['/constructor', { constructor: 5 }],
   ])('names what is wrong: %s in %j', (pointer, changed) => {

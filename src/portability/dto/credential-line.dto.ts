@@ -1,5 +1,6 @@
 import {
   ArrayMaxSize,
+  ArrayUnique,
   IsArray,
   IsBoolean,
   IsDefined,
@@ -198,6 +199,9 @@ export class CredentialLineDto {
   @IsOptional()
   @IsArray()
   @ArrayMaxSize(MAX_BROWSER_KEYS)
+  @ArrayUnique((key: unknown) => (key as Partial<BrowserKeyDto> | null)?.thumbprint ?? key, {
+    message: '$property names a thumbprint twice',
+  })
   @NestedEach(() => BrowserKeyDto)
   browserKeys?: BrowserKeyDto[] | null;
 
