@@ -17,6 +17,7 @@ import {
   reportUsage,
   UsageError,
 } from './command-line.js';
+import type { ImportedExport } from '../src/portability/import-frame.js';
 import { importLines, ImportRefusal, type LineVerdict } from './passkeys/import-lines.js';
 import { describeService, openService } from './service-login.js';
 
@@ -45,7 +46,8 @@ const PROGRAM = {
   ],
   exitCodes: {
     [EXIT.done]: 'Every passkey is there, or would be.',
-    [EXIT.failed]: 'Lines got another verdict, or the service stopped answering; the output says where to go on.',
+    [EXIT.failed]:
+      'Lines got another verdict, the file is an export that is not whole, or the service stopped answering; the output says where to go on.',
     [EXIT.couldNotRun]:
       'The arguments are wrong, a file could not be read, or the service refused the import or could not be reached. Nothing was changed.',
   },
@@ -116,6 +118,10 @@ function formatVerdict({ line, credentialId, verdict, problem }: LineVerdict): s
   return `line ${String(line)}: ${verdict}${credentialId ? ` ${credentialId}` : ''}${why === '' ? '' : `: ${why}`}`;
 }
 
+function explainExport({ state, detail = '' }: ImportedExport): string {
+  return `The file is an export that ${state === 'altered' ? 'was altered' : 'is cut off'}: ${detail}. Export again, or find out who had the file.`;
+}
+
 function readFirstLine({ 'first-line': text = '1' }: Values): number {
   if (!/^[1-9]\d{0,11}$/.test(text)) throw new UsageError('--first-line is not the number of a line.');
   return Number(text);
@@ -128,6 +134,7 @@ async function run({ values, operands: [path] }: Arguments<typeof PROGRAM.option
   const service = openService(values);
   const chunks = openInput(path);
   const verdicts = new Verdicts(values.verdicts);
+  let imported: ImportedExport = { state: 'whole' };
   const end = (code: ExitCode, message: string): ExitCode => {
     progress.clear();
     console.log(`${dryRun ? 'Without --dry-run: ' : ''}${verdicts.format()}`);
@@ -141,8 +148,12 @@ async function run({ values, operands: [path] }: Arguments<typeof PROGRAM.option
     const onRetry = (reason: string): void => {
       progress.show(`line ${String(verdicts.lastLine + 1)}: ${reason}; trying again`);
     };
-    for await (const verdict of importLines(service, chunks, { rpId, dryRun, firstLine, onRetry }))
+    const onExport = (found: ImportedExport): void => {
+      imported = found;
+    };
+    for await (const verdict of importLines(service, chunks, { rpId, dryRun, firstLine, onRetry, onExport }))
       verdicts.take(verdict);
+    if (imported.state !== 'whole') return end(EXIT.failed, explainExport(imported));
     return end(verdicts.areGood ? EXIT.done : EXIT.failed, '');
   } catch (error) {
     if (verdicts.lines === 0) throw error;

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { RequestListener, ServerResponse } from 'node:http';
@@ -12,6 +13,8 @@ import { MAX_LINE_BYTES } from '../../src/portability/credential-line.js';
 import { Pki } from '../../test/support/pki.js';
 import { ServiceCaller } from '../service/service-caller.js';
 import { importLines, ImportRefusal, type LineVerdict } from './import-lines.js';
+import { formatEnd, formatHeader } from '../../src/portability/export-frame.js';
+import type { ImportedExport } from '../../src/portability/import-frame.js';
 
 let directory: string;
 let pki: Pki;
@@ -89,11 +92,14 @@ function openCaller(url: URL): ServiceCaller {
 }
 
 async function send(url: URL, content: string, { dryRun = false, firstLine = 1 } = {}) {
-  const [verdicts, retries]: [LineVerdict[], string[]] = [[], []];
-  const onRetry = (reason: string) => retries.push(reason);
-  const told = importLines(openCaller(url), chunksOf(content), { rpId: 'a.example', dryRun, firstLine, onRetry });
-  for await (const verdict of told) verdicts.push(verdict);
-  return { verdicts, retries };
+  const [verdicts, retries, exports]: [LineVerdict[], string[], ImportedExport[]] = [[], [], []];
+  const options = {
+    ...{ rpId: 'a.example', dryRun, firstLine },
+    onRetry: (reason: string) => retries.push(reason),
+    onExport: (found: ImportedExport) => exports.push(found),
+  };
+  for await (const verdict of importLines(openCaller(url), chunksOf(content), options)) verdicts.push(verdict);
+  return { verdicts, retries, exports };
 }
 
 const namesOf = (count: number): string[] => Array.from({ length: count }, (_, index) => `l${String(index + 1)}`);
@@ -122,6 +128,26 @@ describe('an import', () => {
     ]);
     expect((await send(url, '{"kind":"header"}\n\n')).verdicts).toEqual([]);
     expect(asked).toHaveLength(2);
+  });
+
+  it('tells whether the lines are a whole export, wherever it goes on', async () => {
+    const { url } = await serve(tellAll);
+    const before = formatHeader({
+      rpId: 'a.example',
+      deployment: 'd',
+      exportedAt: '2026-03-01T09:59:00.000Z',
+      exportId: 'e',
+    });
+    const body = `${before}{"id":"l1"}\n{"id":"l2"}\n`;
+    const digest = createHash('sha256').update(body).digest('base64url');
+    const whole = body + formatEnd({ count: 2, leftOut: 0, digest, signature: 's' });
+    for (const firstLine of [1, 2]) {
+      const stateOf = async (content: string): Promise<unknown> => (await send(url, content, { firstLine })).exports;
+      expect(await stateOf(whole)).toEqual([{ state: 'whole' }]);
+      expect(await stateOf(body)).toMatchObject([{ state: 'cut-off' }]);
+      expect(await stateOf(whole.replace('"l2"', '"l9"'))).toMatchObject([{ state: 'altered' }]);
+      expect(await stateOf('l1\nl2\n')).toEqual([]);
+    }
   });
 
   it('cuts a line that is too long, so that the service refuses that line', async () => {
@@ -213,6 +239,7 @@ describe('an import', () => {
       dryRun: false,
       firstLine: 1,
       onRetry: () => undefined,
+      onExport: () => undefined,
     });
     let verdicts = 0;
     for await (const { line } of told) {

@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ImportedExport } from '../../src/portability/import-frame.js';
 import { LineSplitter } from '../../src/tlog/lines.js';
 import { describeAnswer, readBody, readRetryAfter, type ServiceCaller } from '../service/service-caller.js';
 import { LineFeed } from './line-feed.js';
@@ -45,6 +46,8 @@ export interface ImportOptions {
   readonly firstLine: number;
   /** Called before a try that follows a broken one. */
   readonly onRetry: (reason: string) => void;
+  /** Called at the end if the lines are those of an export. The service does not see those that frame it. */
+  readonly onExport: (found: ImportedExport) => void;
 }
 
 /** Tries without a new verdict until the import gives up: as long as a service may take to start again. */
@@ -64,9 +67,19 @@ const UNAVAILABLE = 'unavailable';
 export async function* importLines(
   service: Pick<ServiceCaller, 'open'>,
   chunks: AsyncIterable<Buffer>,
-  { firstLine, onRetry, ...options }: ImportOptions,
+  { firstLine, onExport, ...options }: ImportOptions,
 ): AsyncGenerator<LineVerdict> {
   const feed = new LineFeed(chunks, firstLine);
+  yield* sendAll(service, feed, options);
+  const found = feed.describeExport();
+  if (found) onExport(found);
+}
+
+async function* sendAll(
+  service: Pick<ServiceCaller, 'open'>,
+  feed: LineFeed,
+  { onRetry, ...options }: Omit<ImportOptions, 'firstLine' | 'onExport'>,
+): AsyncGenerator<LineVerdict> {
   let [tried, patience] = [0, FIRST_TRIES];
   while (!(await feed.isExhausted())) {
     const from = feed.nextLine;

@@ -1,4 +1,5 @@
 import { MAX_LINE_BYTES } from '../../src/portability/credential-line.js';
+import { type ImportedExport, ImportFrame } from '../../src/portability/import-frame.js';
 
 /** Lines without a verdict take at most about this much memory. */
 const MAX_HELD_BYTES = 2 ** 22;
@@ -23,6 +24,7 @@ export class LineFeed {
   #parts: Buffer[] = [];
   #partBytes = 0;
   #wake = Promise.withResolvers<undefined>();
+  readonly #frame = new ImportFrame(1);
 
   /** @param firstLine the lines before it are passed over */
   constructor(chunks: AsyncIterable<Buffer>, firstLine: number) {
@@ -38,6 +40,11 @@ export class LineFeed {
   async isExhausted(): Promise<boolean> {
     while (!this.#isEnded && this.#held.size === 0) await this.#read();
     return this.#held.size === 0;
+  }
+
+  /** @returns what the lines that were read are, if they are those of an export */
+  describeExport(): ImportedExport | undefined {
+    return this.#frame.describe();
   }
 
   /** Forgets the lines up to this one. @throws Error if it was never read */
@@ -104,6 +111,7 @@ export class LineFeed {
     const line = whole.at(-1) === CR ? whole.subarray(0, -1) : whole;
     [this.#parts, this.#partBytes] = [[], 0];
     this.#last += 1;
+    this.#frame.take({ number: this.#last, bytes: whole });
     if (this.#last <= this.#done || !isPasskey(line)) return;
     this.#held.set(this.#last, line);
     this.#heldBytes += line.length;

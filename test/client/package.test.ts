@@ -81,16 +81,18 @@ await describe('the package, in a project of its own', async () => {
     const readme = readFileSync(bin('@passkey-manager/client/README.md'), 'utf8');
     const [first = '', ...others] = [...readme.matchAll(/^( *)```ts\n(.*?)^\1```$/gms)].map(([, , code = '']) => code);
     const [imports = '', construction = '', signIn = ''] = first.split(/^(?=const )/m);
-    assert.equal(others.length, 3);
+    assert.equal(others.length, 4);
     const examples = [signIn, ...others].map((code, n) => `export async function example${String(n)}() {\n${code}}\n`);
     const surroundings = `
-      import { makeErasureSignals, type PublicKeyCredentialJSON, ReceiptError, verifyReceipt } from '@passkey-manager/client';
+      import { followSignals, makeErasureSignals, type PublicKeyCredentialJSON, ReceiptError, verifyReceipt } from '@passkey-manager/client';
       declare const response: PublicKeyCredentialJSON, userId: string, rpId: string, receipt: string;
       declare const user: { id: string; name: string; email: string }, session: { identifiedAt: Date };
       declare const log: { warn(entry: unknown): void };
       declare function startSession(userId: string, credentialId: string): void;
       declare function showPasskey(credentialId: string, name: string): void;
       declare function tryAgain(): void;
+      declare const ending: AbortSignal;
+      declare function endSessionsOfRevokedPasskeys(userId: string): Promise<void>;
       declare function tellTheBrowser(signal: object): void;\n`;
     writeFileSync(join(directory, 'readme.ts'), [imports, surroundings, construction, ...examples].join('\n'));
     const config = { extends: './tsconfig.json', compilerOptions: { noEmit: true }, files: ['readme.ts'] };
