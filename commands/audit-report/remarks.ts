@@ -76,6 +76,7 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     'relying-party.seal',
     'relying-party.end',
     'approval.approve',
+    'user.revoke',
     'signal-stream.create',
     'signal-stream.update',
     'signal-stream.delete',
@@ -94,6 +95,8 @@ export function listRemarks(review: Review, proved: ProvedExport | undefined): R
     ({ type, facts }) => type === 'credential.export' && facts['state'] === 'begun',
   );
   add('note', begun.length, 'Confirm that each export of all passkeys was intended', 'changes');
+  const { success: imported } = review.getOutcomes('Account Change', 'credential.import');
+  add('note', imported, 'Passkeys that were imported: confirm that each import was intended', 'types');
   add('note', proved?.anchored?.newer ?? 0, 'Anchored checkpoints that are newer, not covered by this export');
   if (proved) add('note', proved.erased, 'Events that only the archive has, not this report');
   return remarks;

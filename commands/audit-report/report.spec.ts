@@ -40,7 +40,7 @@ const listCells = (report: Report, id: string, columns: number): string[][] =>
 describe('a report', () => {
   it('counts the events of each kind that happened', async () => {
     expect((await buildSampleReport()).figures).toEqual([
-      { name: 'Events', value: '1,059' },
+      { name: 'Events', value: '1,061' },
       { name: 'Authentications', value: '452', more: '53 refused (10.5 %)' },
       { name: 'Confirmations', value: '3', more: '1 refused (25.0 %)' },
       { name: 'Payments', value: '2', more: '2 refused (50.0 %)' },
@@ -95,6 +95,7 @@ describe('a report', () => {
       ['2026-01-07 21:48:01', 'seal-key.retire', 'success', 'Passkey Manager'],
       ['2026-01-07 21:54:01', 'credential.export', 'success', 'spiffe://bank.example/operator'],
       ['2026-01-07 21:57:01', 'credential.export', 'success', 'spiffe://bank.example/operator'],
+      ['2026-01-07 21:58:49', 'user.revoke', 'success', 'spiffe://bank.example/operator'],
     ]);
     expect(findSection(report, 'signs').rows.map(([, type]) => type)).toEqual([
       'credential.tampered',
@@ -139,6 +140,7 @@ describe('a report', () => {
       'note Confirm that each relying-party.seal was intended: 1',
       'note Confirm that each relying-party.end was intended: 1',
       'note Confirm that each approval.approve was intended: 1',
+      'note Confirm that each user.revoke was intended: 1',
       'note Confirm that each signal-stream.create was intended: 1',
       'note Confirm that each audit.rekey was intended: 1',
       'note Confirm that each audit.restore was intended: 1',
@@ -148,13 +150,14 @@ describe('a report', () => {
       'note Confirm that each seal-key.force-retire was intended: 1',
       'note Confirm that each seal-key.end-old-seals was intended: 1',
       'note Confirm that each export of all passkeys was intended: 1',
+      'note Passkeys that were imported: confirm that each import was intended: 1',
     ]);
   });
 
   it('covers only the requested time', async () => {
     const report = await buildSampleReport({ from: WEEK_START + DAY_MS, to: WEEK_START + 2 * DAY_MS });
     expect(report.period).toBe(
-      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 899 other events of the export are not in this report',
+      '2026-01-06 00:00:00 UTC to 2026-01-07 00:00:00 UTC; 901 other events of the export are not in this report',
     );
     expect(report.figures[0]?.value).toBe('160');
     expect(listCells(report, 'authentications', 1)).toEqual([['2026-01-06']]);

@@ -131,6 +131,14 @@ function administration(add: Add): void {
   const exported = { type: 'credential.export', outcome: 'success', rpId: 'shop.example' } as const;
   add(69.9, { ...exported, facts: { state: 'begun' } }, caller('operator'));
   add(69.95, { ...exported, facts: { state: 'finished', credentials: 3, left_out: 0 } }, caller('operator'));
+  const imported = { aaguid: credential.id, source: 'hanko', credential_version: 1 };
+  add(
+    69.97,
+    { type: 'credential.import', outcome: 'success', rpId: 'shop.example', facts: imported },
+    caller('operator'),
+  );
+  const revoked = { status_reason: 'the account was taken over', credentials: 0 };
+  add(69.98, { type: 'user.revoke', outcome: 'success', rpId: 'shop.example', facts: revoked }, caller('operator'));
   add(72, { type: 'audit.export', outcome: 'success' }, caller('siem'));
   add(
     80,

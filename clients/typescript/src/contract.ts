@@ -1575,8 +1575,13 @@ export interface components {
             returnImmediately?: boolean;
             /** @description The `jti` of SETs that the receiver has stored. */
             ack?: string[];
-            /** @description Why SETs are refused, by their `jti`; each has `err` and `description` (RFC 8936 §2.6). */
-            setErrs?: Record<string, never>;
+            /** @description Why SETs are refused, by their `jti` (RFC 8936 §2.6). */
+            setErrs?: {
+                [key: string]: {
+                    err?: string;
+                    description?: string;
+                };
+            };
         };
         /**
          * @example {
