@@ -102,7 +102,11 @@ await describe('verifySignal', async () => {
 
   await it('fetches the keys again for a key that it does not know, and keeps them', async () => {
     let asked = 0;
-    const source = { getSignalKeys: () => Promise.resolve((asked += 1) && jwks) };
+    const getSignalKeys = () => {
+      asked += 1;
+      return Promise.resolve(jwks);
+    };
+    const source = { getSignalKeys };
     const expected = { issuer: ISSUER, audience: AUDIENCE, jwksFrom: source };
     assert.equal(await findFault(sign(rsa), expected), undefined);
     assert.equal(await findFault(sign(rsa), expected), undefined);

@@ -1545,7 +1545,9 @@ export interface components {
         SubjectRequest: {
             stream_id: components["schemas"]["StreamId"];
             /** @description A user in the format `iss_sub` (RFC 9493 §3.2.3): `iss` is `https://` and the id of the relying party, `sub` the id of the user. */
-            subject: Record<string, never>;
+            subject: {
+                [key: string]: unknown;
+            };
             verified?: boolean;
         };
         /**
@@ -1575,12 +1577,9 @@ export interface components {
             returnImmediately?: boolean;
             /** @description The `jti` of SETs that the receiver has stored. */
             ack?: string[];
-            /** @description Why SETs are refused, by their `jti` (RFC 8936 §2.6). */
+            /** @description Why SETs are refused, by their `jti`; each has `err` and `description` (RFC 8936 §2.6). */
             setErrs?: {
-                [key: string]: {
-                    err?: string;
-                    description?: string;
-                };
+                [key: string]: unknown;
             };
         };
         /**
@@ -1834,7 +1833,9 @@ export interface components {
             /** @description The user handle that the authenticator holds, of 1 to 64 bytes. Absent: the next authentication tells it, once. */
             userHandle?: string | null;
             /** @description A COSE_Key in base64url, SPKI in PEM, or a JWK. */
-            publicKey: string | Record<string, never>;
+            publicKey: string | {
+                [key: string]: unknown;
+            };
             signCount: number;
             /** @description The flag BE. Absent, the next authentication tells it, once. */
             backupEligible?: boolean | null;
