@@ -103,6 +103,9 @@ describe('when the password of the service’s role is changed', () => {
   });
 });
 
+/** By then every connection has been used under load. */
+const NOTICED_MS = 5_000;
+
 describe('after a failover that leaves the sessions alive', () => {
   /** Makes existing sessions read-only. A new session reaches a server that accepts writes. */
   async function demote(): Promise<void> {
@@ -115,12 +118,14 @@ describe('after a failover that leaves the sessions alive', () => {
     const load = new Load();
     await load.succeeds(20);
     await demote();
-    await until(() => load.statuses.includes(503));
+    // The service itself may notice it first: its background work uses the same connections.
+    const noticed = performance.now() + NOTICED_MS;
+    await until(() => load.statuses.includes(503) || performance.now() > noticed);
     await load.succeeds(60);
     await load.end();
     const failures = load.statuses.filter((status) => status !== 201);
     const { hot, rest } = countConnections(1);
-    expect(new Set(failures)).toEqual(new Set([503]));
+    expect(failures.filter((status) => status !== 503)).toEqual([]);
     expect(failures.length).toBeLessThanOrEqual(2 * (hot + rest));
   });
 });
