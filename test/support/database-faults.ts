@@ -6,6 +6,8 @@ import { readTestRoles } from './test-roles.js';
 export const TABLES = [
   ...['relying_party', 'user_handle', 'credential', 'approval', 'spent_challenge', 'schema_migration'],
   ...['audit_event', 'audit_pending', 'audit_leaf', 'audit_node', 'audit_checkpoint', 'audit_turn'],
+  ...['signal', 'signal_stream', 'signal_excluded_subject', 'signal_model', 'succession'],
+  ...['statistic_ceremony', 'statistic_credential', 'statistic_log', 'statistic_walk'],
 ];
 
 /** Where a request meets the fault: at its first statement, when it records its event, when it commits, or in the middle. */
