@@ -1458,6 +1458,7 @@ export interface components {
          *       "stream_id": "0199a1b2-6f00-7c3e-a1d5-3c0a0f9b2f11",
          *       "iss": "https://passkeys.bank.example",
          *       "aud": "spiffe://bank.example/ns/prod/sa/auth-service",
+         *       "signing_algorithm": "RS256",
          *       "events_supported": [
          *         "https://schemas.openid.net/secevent/caep/event-type/credential-change",
          *         "https://schemas.openid.net/secevent/risc/event-type/credential-compromise"
