@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { CONFIG, type Config } from '../config/config.js';
+import { CONFIG, type Config, isFirstWorker } from '../config/config.js';
 import { Anchors, type AnchorState } from '../anchors/anchors.js';
 import { isDatabaseAway } from '../http/database-unavailable.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -73,9 +73,9 @@ export class CheckpointScheduler implements OnApplicationBootstrap, OnModuleDest
     private readonly metrics: Metrics,
     private readonly anchors: Anchors,
     private readonly unsealed: UnsealedEvents,
-    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+    @Inject(CONFIG) config: Pick<Config, 'worker'>,
   ) {
-    this.isActive = worker === undefined || worker.number === 1;
+    this.isActive = isFirstWorker(config);
   }
 
   /** Compares the log with the anchored one before the first answer to a caller. */

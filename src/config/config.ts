@@ -84,6 +84,11 @@ export interface Config extends DatabaseSettings {
   readonly worker?: WorkerNumber | undefined;
 }
 
+/** True in one process of each replica, which does the work that one process can do for all. */
+export function isFirstWorker({ worker }: Pick<Config, 'worker'>): boolean {
+  return worker === undefined || worker.number === 1;
+}
+
 /** As pino names them, the most important first. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];

@@ -102,7 +102,7 @@ function toInstances(dto: RequestClass, value: unknown): unknown {
   return new Map(Object.entries(value).map(([name, each]) => [name, isObject(each) ? toInstance(dto, each) : null]));
 }
 
-function isObject(value: unknown): value is object {
+export function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

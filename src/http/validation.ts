@@ -2,7 +2,7 @@ import { type ArgumentMetadata, ValidationPipe } from '@nestjs/common';
 import { getMetadataStorage, validate } from 'class-validator';
 import { createMalformedProblem, Problem } from './problem.js';
 import { describeInvalidMembers } from './invalid-members.js';
-import { toInstance } from './request-class.js';
+import { isObject, toInstance } from './request-class.js';
 
 /**
  * Refuses unknown members, except in an object that a browser wrote (`@BrowserWritten`), and reports every wrong
@@ -34,10 +34,6 @@ class StrictValidationPipe extends ValidationPipe {
     if (errors.length > 0) throw await this.exceptionFactory(errors);
     return instance;
   }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**

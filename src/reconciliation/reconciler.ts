@@ -5,7 +5,7 @@ import type { AuditEntry } from '../audit/audit-entry.js';
 import { AuditService } from '../audit/audit.service.js';
 import { EventMacs } from '../audit/event-macs.js';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { CONFIG, type Config } from '../config/config.js';
+import { CONFIG, type Config, isFirstWorker } from '../config/config.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { describeFinding, type Finding, FINDINGS } from './judge-rows.js';
 import {
@@ -60,9 +60,9 @@ export class Reconciler implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly metrics: Metrics,
     private readonly seals: SealRefresh,
     private readonly macs: EventMacs,
-    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+    @Inject(CONFIG) config: Pick<Config, 'worker'>,
   ) {
-    this.isActive = worker === undefined || worker.number === 1;
+    this.isActive = isFirstWorker(config);
     this.beginsAt = clock.now().getTime() + FIRST_MS;
   }
 

@@ -6,6 +6,7 @@ import type { AuthorizedContext } from '../http/request-context.js';
 import { UUID } from '../http/validators.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { MOST_SETS, type PollDto, type PollResponse } from './dto/poll.dto.js';
+import { SET_ERRORS } from './push-answer.js';
 import { buildSetClaims } from './set.js';
 import { SignalKeys } from './signal-keys.js';
 import { SignalRepository } from './signal.repository.js';
@@ -18,11 +19,8 @@ const DEFAULT_SETS = 100;
 /** How long an answer without SETs waits for one: milliseconds. Clients give up after ten seconds, as ours does. */
 const PATIENCE_MS = 8_000;
 
-/** RFC 8936 §2.6 and RFC 8935 §2.4, and SSF 1.0 §8.1.4.1: why a receiver refuses a SET. */
-const ERRORS: ReadonlySet<unknown> = new Set([
-  ...['invalid_request', 'invalid_key', 'invalid_issuer', 'invalid_audience', 'authentication_failed', 'access_denied'],
-  'invalid_state',
-]);
+/** Why a receiver refuses a SET; `invalid_state` is of SSF 1.0 §8.1.4.1. */
+const ERRORS: ReadonlySet<unknown> = new Set([...SET_ERRORS, 'invalid_state']);
 
 /** Hands signals to receivers that poll, and keeps each until it is acknowledged (RFC 8936). */
 @Injectable()

@@ -7,8 +7,8 @@ export type PushOutcome =
   | { readonly kind: 'refused'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string; readonly retryAfterMs: number | undefined };
 
-/** RFC 8935 §2.4. Nothing else that a receiver writes gets into logs and events. */
-const ERROR_CODES = [
+/** RFC 8935 §2.4, which RFC 8936 §2.6 refers to. Nothing else that a receiver writes gets into events and metrics. */
+export const SET_ERRORS: readonly string[] = [
   'invalid_request',
   'invalid_key',
   'invalid_issuer',
@@ -32,7 +32,7 @@ export function judgeAnswer({ status, headers, body }: PushAnswer, now: Date): P
 function readErrorCode(body: string): string | undefined {
   try {
     const { err } = JSON.parse(body) as { err?: unknown };
-    return ERROR_CODES.find((code) => code === err);
+    return SET_ERRORS.find((code) => code === err);
   } catch {
     return undefined;
   }

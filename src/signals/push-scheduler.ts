@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { CONFIG, type Config } from '../config/config.js';
+import { CONFIG, type Config, isFirstWorker } from '../config/config.js';
 import { isDatabaseAway } from '../http/database-unavailable.js';
 import { PushSender } from '../push/push-sender.js';
 import { Metrics } from '../telemetry/metrics.js';
@@ -35,9 +35,9 @@ export class PushScheduler implements OnApplicationBootstrap, OnModuleDestroy {
     private readonly sender: PushSender,
     private readonly keys: SignalKeys,
     private readonly metrics: Metrics,
-    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+    @Inject(CONFIG) config: Pick<Config, 'worker'>,
   ) {
-    this.isFirst = worker === undefined || worker.number === 1;
+    this.isFirst = isFirstWorker(config);
   }
 
   onApplicationBootstrap(): void {

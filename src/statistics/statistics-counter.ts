@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { CONFIG, type Config } from '../config/config.js';
+import { CONFIG, type Config, isFirstWorker } from '../config/config.js';
 import { CeremonyCountsRepository, HOUR_MS } from './ceremony-counts.repository.js';
 import { CredentialCountsRepository } from './credential-counts.repository.js';
 
@@ -28,9 +28,9 @@ export class StatisticsCounter implements OnApplicationBootstrap, OnModuleDestro
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly ceremonies: CeremonyCountsRepository,
     private readonly credentials: CredentialCountsRepository,
-    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+    @Inject(CONFIG) config: Pick<Config, 'worker'>,
   ) {
-    this.isActive = worker === undefined || worker.number === 1;
+    this.isActive = isFirstWorker(config);
   }
 
   onApplicationBootstrap(): void {

@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleD
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { CLOCK, type Clock } from '../config/clock.js';
-import { CONFIG, type Config } from '../config/config.js';
+import { CONFIG, type Config, isFirstWorker } from '../config/config.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import type { RelyingPartyEntity } from '../relying-parties/relying-party.entity.js';
 import { hasEnded } from '../relying-parties/successor.js';
@@ -47,9 +47,9 @@ export class SuccessionWatch implements OnApplicationBootstrap, OnModuleDestroy 
     private readonly parties: RelyingPartiesService,
     private readonly ends: EndedRelyingParties,
     private readonly metrics: Metrics,
-    @Inject(CONFIG) { worker }: Pick<Config, 'worker'>,
+    @Inject(CONFIG) config: Pick<Config, 'worker'>,
   ) {
-    this.isActive = worker === undefined || worker.number === 1;
+    this.isActive = isFirstWorker(config);
   }
 
   onApplicationBootstrap(): void {
