@@ -26,7 +26,7 @@ export const FLOORS: readonly Floor[] = [
     rooms: [
       {
         path: 'src/config',
-        holds: 'Settings, secret keys, watched files and the clock.',
+        holds: 'Settings, secret keys, watched files, the clock and repeated work.',
         page: 'src/config/config.ts',
         neighbours: ['src/pkcs11'],
       },

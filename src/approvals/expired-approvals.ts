@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { RepeatedWork } from '../config/repeated-work.js';
 import { ApprovalSeal } from './approval-seal.js';
 import { ApprovalEntity } from './approval.entity.js';
 import { ApprovalRepository } from './approval.repository.js';
@@ -19,8 +20,15 @@ const KEPT_MS = 30 * 86_400_000;
 @Injectable()
 export class ExpiredApprovals implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(ExpiredApprovals.name);
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private readonly work = new RepeatedWork(
+    async () => {
+      while ((await this.expire()) > 0);
+      await this.approvals.deleteEnded(new Date(this.clock.now().getTime() - KEPT_MS));
+    },
+    (error) => {
+      this.logger.warn({ message: 'requests for approval were not expired', error });
+    },
+  );
 
   constructor(
     private readonly approvals: ApprovalRepository,
@@ -30,21 +38,11 @@ export class ExpiredApprovals implements OnApplicationBootstrap, BeforeApplicati
   ) {}
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => {
-      this.running = this.running
-        .then(async () => {
-          while ((await this.expire()) > 0);
-          await this.approvals.deleteEnded(new Date(this.clock.now().getTime() - KEPT_MS));
-        })
-        .catch((error: unknown) => {
-          this.logger.warn({ message: 'requests for approval were not expired', error });
-        });
-    }, INTERVAL_MS).unref();
+    this.work.begin(INTERVAL_MS);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await this.running;
+  beforeApplicationShutdown(): Promise<void> {
+    return this.work.end();
   }
 
   /**

@@ -8,6 +8,7 @@ import {
 import { MetadataFile } from '../authenticators/metadata-file.js';
 import { decideStanding } from '../authenticators/status-reports.js';
 import { CLOCK, type Clock } from '../config/clock.js';
+import { RepeatedWork } from '../config/repeated-work.js';
 import { CompromisedModelsRepository } from './compromised-models.repository.js';
 
 const INTERVAL_MS = 5_000;
@@ -19,8 +20,12 @@ const INTERVAL_MS = 5_000;
 @Injectable()
 export class CompromisedModels implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(CompromisedModels.name);
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private readonly work = new RepeatedWork(
+    () => this.run(),
+    (error) => {
+      this.logger.warn({ message: 'receivers were not told of compromised models', error });
+    },
+  );
   private isEnding = false;
   /** What the database knows already. */
   private seen = '';
@@ -32,19 +37,12 @@ export class CompromisedModels implements OnApplicationBootstrap, BeforeApplicat
   ) {}
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => {
-      this.running = this.running
-        .then(() => this.run())
-        .catch((error: unknown) => {
-          this.logger.warn({ message: 'receivers were not told of compromised models', error });
-        });
-    }, INTERVAL_MS).unref();
+    this.work.begin(INTERVAL_MS);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
+  beforeApplicationShutdown(): Promise<void> {
     this.isEnding = true;
-    clearInterval(this.timer);
-    await this.running;
+    return this.work.end();
   }
 
   async run(): Promise<void> {

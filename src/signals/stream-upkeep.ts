@@ -11,6 +11,7 @@ import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config } from '../config/config.js';
 import type { SignalLimits } from '../config/signal-settings.js';
+import { RepeatedWork } from '../config/repeated-work.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { type Backlog, SignalRepository } from './signal.repository.js';
 import type { StreamEntity } from './stream.entity.js';
@@ -43,8 +44,12 @@ export interface OutboxState {
 export class StreamUpkeep implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(StreamUpkeep.name);
   private readonly limits: SignalLimits;
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> = Promise.resolve();
+  private readonly work = new RepeatedWork(
+    () => this.run(),
+    (error) => {
+      this.logger.warn({ message: 'the outbox of signals was not looked after', error });
+    },
+  );
   private backlog: Backlog = { waiting: 0, oldest: null };
 
   constructor(
@@ -60,18 +65,11 @@ export class StreamUpkeep implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => {
-      this.running = this.running
-        .then(() => this.run())
-        .catch((error: unknown) => {
-          this.logger.warn({ message: 'the outbox of signals was not looked after', error });
-        });
-    }, INTERVAL_MS).unref();
+    this.work.begin(INTERVAL_MS);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    clearInterval(this.timer);
-    await this.running;
+  beforeApplicationShutdown(): Promise<void> {
+    return this.work.end();
   }
 
   describeState(): OutboxState {
