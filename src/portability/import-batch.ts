@@ -41,7 +41,7 @@ const MOST_FRUITLESS = 5;
 const MOST_ATTEMPTS = 3;
 const PAUSE_MS = 1_000;
 /** Between so many lines, requests have their turn. */
-const LINES_OF_A_TURN = 8;
+export const LINES_OF_A_TURN = 8;
 
 /** Judges lines, and stores what nothing is in the way of. */
 @Injectable()

@@ -12,7 +12,7 @@ import { RelyingPartiesService } from '../relying-parties/relying-parties.servic
 import { SealRegister } from '../seals/seal-register.js';
 import { type CredentialLine, MAX_LINE_BYTES, parseCredentialLine } from './credential-line.js';
 import { DryRunMemory } from './dry-run-memory.js';
-import { ImportBatch, type ImportTask, type Judgement } from './import-batch.js';
+import { ImportBatch, type ImportTask, type Judgement, LINES_OF_A_TURN } from './import-batch.js';
 import { ImportFrame } from './import-frame.js';
 import { VERDICTS, type Verdict } from './judge-line.js';
 
@@ -23,8 +23,6 @@ interface ImportRequest {
 }
 
 const PERMISSION = 'passkeys:import';
-/** Between so many lines, requests have their turn. */
-const LINES_OF_A_TURN = 8;
 const STOPPING = { detail: 'the service stops; another replica takes the rest', retryAfter: 1 };
 
 /** Imports passkeys from lines that are read while they arrive, and answers with a verdict for each. */
