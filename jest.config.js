@@ -27,5 +27,6 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // Only a test that hangs takes so long, even on a crowded machine.
   testTimeout: 120_000,
-  maxWorkers: 2,
+  // Suites wait, too: the third worker uses the time.
+  maxWorkers: 3,
 };

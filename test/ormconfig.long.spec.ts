@@ -12,7 +12,7 @@ afterAll(() => database.drop());
 
 /** Runs TypeORM's own program with the data source of the build. */
 async function typeorm(command: string, ...args: string[]): Promise<string> {
-  const env = { ...process.env, DATABASE_URL: database.migratorUrl };
+  const env = { ...process.env, DATABASE_URL: database.migratorUrl, FORCE_COLOR: '0' };
   const all = [command, '-d', 'dist/ormconfig.js', ...args];
   return (await promisify(execFile)('node_modules/.bin/typeorm', all, { env })).stdout;
 }
