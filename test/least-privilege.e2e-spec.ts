@@ -64,6 +64,7 @@ const MATRIX: [string, string, unknown, boolean, boolean, boolean, boolean][] = 
   ['POST', '/v1/signals/subjects/remove', {}, may, no, no, no],
   ['POST', '/v1/signals/verification', {}, may, no, no, no],
   ['POST', `/v1/signals/poll/${NOWHERE}`, { returnImmediately: true }, may, no, no, no],
+  ['GET', '/v1/caller', undefined, may, may, may, no],
   ['GET', '/openapi.json', undefined, may, may, may, no],
 ];
 

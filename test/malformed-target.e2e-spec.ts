@@ -76,6 +76,7 @@ describe('malformed query parameters', () => {
     ['operator', '/v1/credentials/export?rpId=a.example&rpId=b.example', '/rpId'],
     ['auth-service', '/v1/users/ada/signals', '/rpId'],
     ['auth-service', '/v1/users/ada/signals?rpId=login.example.com&rpId=other.example.com', '/rpId'],
+    ['operator', '/v1/caller?id=x', '/id'],
     ['auditor', '/v1/statistics', '/rpId'],
     ['auditor', '/v1/statistics?rpId=a.example&rpId=b.example', '/rpId'],
     ['auditor', '/v1/statistics?rpId=login.example.com&from=2026-03-01', '/from'],

@@ -175,6 +175,7 @@ const FILTERED_LISTS = [
 /** Routes whose answer belongs to no relying party. */
 const WITHOUT_RELYING_PARTY = [
   'GET /openapi.json',
+  'GET /v1/caller',
   'GET /v1/receipts/jwks',
   'GET /.well-known/ssf-configuration',
   'GET /v1/signals/jwks',

@@ -3,6 +3,7 @@ import { METHOD_METADATA, PATH_METADATA, ROUTE_ARGS_METADATA } from '@nestjs/com
 import { RouteParamtypes } from '@nestjs/common/enums/route-paramtypes.enum.js';
 import { describe, expect, it } from '@jest/globals';
 import { getMetadataStorage } from 'class-validator';
+import { CallerController } from '../src/access/caller.controller.js';
 import { ApprovalsController } from '../src/approvals/approvals.controller.js';
 import { AuditController } from '../src/audit-log/audit.controller.js';
 import { TransparencyLogController } from '../src/audit-log/transparency-log.controller.js';
@@ -57,6 +58,7 @@ const CONTROLLERS = [
   TransparencyLogController,
   StatisticsController,
   SuccessorsController,
+  CallerController,
 ];
 
 /** The accepted differences: the member, the values as JSON, and the reason. */

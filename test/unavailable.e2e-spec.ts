@@ -41,6 +41,7 @@ const health = async (name: string): Promise<number> =>
 /** Routes that answer without the database. */
 const WITHOUT_DATABASE = [
   'GET /openapi.json',
+  'GET /v1/caller',
   'GET /v1/audit/key',
   'GET /v1/receipts/jwks',
   'GET /.well-known/ssf-configuration',

@@ -6,6 +6,7 @@ import { ContinuousVerification } from '../identity/continuous-verification.js';
 import { ListenerBounds } from '../identity/listener-bounds.js';
 import { ListenerTrust } from '../identity/listener-trust.js';
 import { AccessService } from './access.service.js';
+import { CallerController } from './caller.controller.js';
 import { DeclaredPermissions } from './declared-permissions.js';
 import { OpenExports } from './open-exports.js';
 import { PermissionGuard } from './permission.guard.js';
@@ -21,6 +22,7 @@ import { RiskSignals } from './risk-signals.js';
  *  - permission.guard.ts asks access.service.ts about each request, which also limits the caller's rate (request-rate.ts).
  *  - open-exports.ts has the long answers, whose callers reauthorize-stream.ts authorizes again and again.
  *  - risk-signals.ts reports callers that behave unusually.
+ *  - caller.controller.ts tells a caller what the policy grants it.
  *
  * The module also provides the classes of src/identity, because they need the trust domain and the names of the policy. Which
  * guard runs when is in app/request-pipeline.ts.
@@ -28,6 +30,7 @@ import { RiskSignals } from './risk-signals.js';
 @Global()
 @Module({
   imports: [DiscoveryModule],
+  controllers: [CallerController],
   providers: [
     PolicyStore,
     { provide: TRUST_DOMAIN, inject: [PolicyStore], useFactory: ({ policy }: PolicyStore) => policy.trustDomain },

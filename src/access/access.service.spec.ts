@@ -183,6 +183,23 @@ describe('the relying parties of a grant', () => {
   });
 });
 
+describe('the grant of a caller', () => {
+  it('is that of the policy', async () => {
+    expect(await access('requestsPerSecond: 7').getGrant(makeAuthorizedContext())).toMatchObject({
+      id: AUTH_SERVICE.spiffeId,
+      permissions: new Set(GRANTED),
+      requestsPerSecond: 7,
+    });
+  });
+
+  it('is denied if the policy lost it after the request was allowed', async () => {
+    const detail = 'the access policy does not name the caller';
+    const gone = makeAuthorizedContext({ spiffeId: 'spiffe://bank.example/ns/prod/sa/gone' });
+    await expect(access().getGrant(gone)).rejects.toMatchObject(denied(detail));
+    expect(audit.entries).toEqual(recorded(detail));
+  });
+});
+
 describe('a rate', () => {
   it('is kept for each identity, and says when to come again', async () => {
     const service = access('requestsPerSecond: 2');

@@ -76,6 +76,12 @@ export class AccessService {
     await this.refuse(context, 'permission-denied', 'the caller may not ask for receipts for this audience');
   }
 
+  /** @throws Problem permission-denied if the policy no longer names the caller, because it changed during the request */
+  async getGrant(context: AuthorizedContext): Promise<Grant> {
+    const grant = this.store.policy.grants.get(context.caller.spiffeId);
+    return grant ?? this.refuse(context, 'permission-denied', 'the access policy does not name the caller');
+  }
+
   /** What needs an approval at present; null: nothing. */
   get approvals(): ApprovalRules | null {
     return this.store.policy.approvals;

@@ -205,5 +205,6 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     repeatedAfter: ALWAYS,
   },
   getSignalKeys: { call: (client, options) => client.getSignalKeys(options), repeatedAfter: ALWAYS },
+  getCaller: { call: (client, options) => client.getCaller(options), repeatedAfter: ALWAYS },
   getOpenApiDocument: { call: (client, options) => client.getOpenApiDocument(options), repeatedAfter: ALWAYS },
 };

@@ -11,6 +11,7 @@ import type {
   RegistrationRequest,
 } from './webauthn.ts';
 
+export * from './erasure-signals.ts';
 export { PasskeyProblem, type ProblemSlug } from './problem.ts';
 export * from './receipt.ts';
 export * from './signal.ts';
@@ -327,6 +328,11 @@ export class PasskeyManager {
     return this.#call({ method: 'POST', path: path`/v1/signals/poll/${streamId}`, body: poll }, options);
   }
 
+  /** Returns who the caller is to the service, and what the access policy grants it. */
+  getCaller(options?: CallOptions): Promise<Schemas['Caller']> {
+    return this.#call({ method: 'GET', path: '/v1/caller' }, options);
+  }
+
   getOpenApiDocument(options?: CallOptions): Promise<Schemas['OpenApiDocument']> {
     return this.#call({ method: 'GET', path: '/openapi.json' }, options);
   }
@@ -343,17 +349,6 @@ export class PasskeyManager {
   async #call<Reply>(call: Call, options?: CallOptions): Promise<Reply> {
     return (await this.#transport.call({ ...call, signal: options?.signal })) as Reply;
   }
-}
-
-/**
- * Makes the signal that removes every passkey of an erased user from the browser. Pass it to
- * `PublicKeyCredential.signalAllAcceptedCredentials()` after eraseUser() has succeeded.
- *
- * @param signals the result of getUserSignals() before the erasure, which deletes the user handle that the browser
- * knows
- */
-export function makeErasureSignals({ allAcceptedCredentials }: Schemas['UserSignals']): Schemas['UserSignals'] {
-  return { allAcceptedCredentials: { ...allAcceptedCredentials, allAcceptedCredentialIds: [] } };
 }
 
 function path(parts: TemplateStringsArray, ...values: string[]): string {

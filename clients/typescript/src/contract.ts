@@ -1083,6 +1083,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/caller": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the caller
+         * @description Says who the caller is to this service: the identity of its certificate, and what the access policy grants it now. A program that shows only what its user may do asks this instead of trying. The answer needs no database.
+         */
+        get: operations["getCaller"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -2799,6 +2819,49 @@ export interface components {
                     rpId: components["schemas"]["RpId"];
                     credentialId: components["schemas"]["Base64url"];
                 };
+            };
+        };
+        /**
+         * @example {
+         *       "id": "spiffe://bank.example/ns/ops/sa/operator",
+         *       "permissions": [
+         *         "passkeys:read",
+         *         "passkeys:erase",
+         *         "relying-parties:read",
+         *         "relying-parties:write"
+         *       ],
+         *       "approvalNeeded": [
+         *         "passkeys:erase"
+         *       ],
+         *       "relyingParties": null,
+         *       "receiptAudiences": [],
+         *       "requestsPerSecond": null,
+         *       "expiresAt": "2026-03-02T09:30:00.000Z",
+         *       "certificate": {
+         *         "notAfter": "2026-03-02T09:30:00.000Z",
+         *         "fingerprint": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+         *       }
+         *     }
+         */
+        Caller: {
+            id: components["schemas"]["SpiffeId"];
+            /** @description The permissions of the caller, as `x-permission` names them. */
+            permissions: string[];
+            /** @description Those of `permissions` whose use can wait for the approval of another identity. The answer is then 202, with the request for approval. */
+            approvalNeeded: string[];
+            /** @description The relying parties for which the caller may act. `null` means all. */
+            relyingParties: components["schemas"]["RpId"][] | null;
+            /** @description The services for which the caller may ask for receipts. */
+            receiptAudiences: string[];
+            /** @description How many requests the caller may send. `null` means that the access policy does not limit them. */
+            requestsPerSecond: number | null;
+            /** @description When the grant or the certificate ends, whichever comes first. */
+            expiresAt: components["schemas"]["Time"];
+            /** @description The certificate of this connection. */
+            certificate: {
+                notAfter: components["schemas"]["Time"];
+                /** @description The SHA-256 of the certificate (DER), in lower-case hexadecimal. */
+                fingerprint: string;
             };
         };
         OpenApiDocument: {
@@ -5210,6 +5273,31 @@ export interface operations {
             415: components["responses"]["MediaTypeUnsupported"];
             429: components["responses"]["RateLimited"];
             503: components["responses"]["Unavailable"];
+            default: components["responses"]["Unexpected"];
+        };
+    };
+    getCaller: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The caller. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Caller"];
+                };
+            };
+            400: components["responses"]["RequestMalformed"];
+            401: components["responses"]["CallerUnidentified"];
+            403: components["responses"]["Denied"];
+            429: components["responses"]["RateLimited"];
             default: components["responses"]["Unexpected"];
         };
     };
