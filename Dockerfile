@@ -10,10 +10,12 @@ COPY package.json package-lock.json .npmrc ./
 # The compiler needs no install script of a package, so the build runs none.
 RUN npm ci --ignore-scripts
 COPY nest-cli.json tsconfig.json tsconfig.build.json ormconfig.ts ./
+COPY clients/typescript/src/contract.ts ./clients/typescript/src/
 COPY commands ./commands
+COPY console ./console
 COPY dev ./dev
 COPY src ./src
-COPY tools/build.ts ./tools/
+COPY tools/build.ts tools/build-page.ts ./tools/
 # dist is a link to the build.
 RUN npm run build && mv "$(realpath dist)" /build/built && mv built/dev /build/dev-built
 

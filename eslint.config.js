@@ -27,7 +27,7 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
       parserOptions: {
-        project: ['tsconfig.json', 'tsconfig.strip.json', 'test/client/tsconfig.json'],
+        project: ['tsconfig.json', 'tsconfig.strip.json', 'console/tsconfig.json', 'test/client/tsconfig.json'],
         tsconfigRootDir: import.meta.dirname,
       },
     },

@@ -20,7 +20,8 @@ import { until } from './support/until.js';
 const PATIENCE_MS = 600_000;
 /** Everything that a build reads, and the scripts that a development start runs. */
 const PROJECT = [
-  ...['src', 'commands', 'dev', 'deploy', 'tools/build.ts', 'tools/build-client.ts', 'clients', 'ormconfig.ts'],
+  ...['src', 'commands', 'dev', 'deploy', 'console', 'clients', 'ormconfig.ts'],
+  ...['tools/build.ts', 'tools/build-page.ts', 'tools/build-client.ts'],
   ...['nest-cli.json', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
 ];
 

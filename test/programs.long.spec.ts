@@ -12,6 +12,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['audit:archive', ['before', 'key', 'to', 'dry-run']],
   ['audit:report', ['key', 'checkpoints', 'from', 'to', 'html']],
   ['audit:verify', ['key', 'proof', 'since', 'consistency', 'checkpoints', 'retained-since']],
+  ['console', ['url', 'cert', 'cert-key', 'ca', 'as', 'management', 'port', 'open']],
   ['inventory', ['json']],
   ['migration:run', ['grants', 'sequencer', 'show', 'revert']],
   ['migration:distribute', []],

@@ -3,7 +3,7 @@
  * name that folder, in one step. So `dist` is always a whole build, and a build takes nothing away from a service that runs: it
  * and its workers go on in the folder that they began in. A folder goes when no process has named it for an hour.
  *
- * The image is built by this file alone, so it imports nothing of the project.
+ * The image is built by this file and build-page.ts alone, so they import nothing else of the project.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -25,6 +25,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { buildPage, PAGE_SOURCES } from './build-page.ts';
 
 const USAGE = 'usage: npm run build [-- --if-missing]';
 const HELP = `${USAGE}
@@ -58,6 +59,7 @@ const SETTINGS = [
   'tsconfig.json',
   'tsconfig.build.json',
   'tools/build.ts',
+  'tools/build-page.ts',
 ];
 
 function readOptions(): { ifMissing: boolean } {
@@ -78,7 +80,8 @@ function readOptions(): { ifMissing: boolean } {
 
 /** Names a build after all that it is made of. */
 function digestSource(): string {
-  const files = SOURCES.flatMap((folder) => globSync(`${folder}/**/*.{ts,json,yaml}`))
+  const files = [...SOURCES.map((folder) => `${folder}/**/*.{ts,json,yaml}`), ...PAGE_SOURCES]
+    .flatMap((pattern) => globSync(pattern))
     .filter((path) => !path.endsWith('.spec.ts'))
     .sort();
   const hash = createHash('sha256');
@@ -92,7 +95,7 @@ function findCurrent(): string | undefined {
 }
 
 /** Compiles into a folder that gets its name when it is complete. @returns false if the source does not compile */
-function compile(name: string): boolean {
+async function compile(name: string): Promise<boolean> {
   const unfinished = join(BUILDS, `${name}.${String(process.pid)}`);
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { recursive: true });
@@ -104,6 +107,11 @@ function compile(name: string): boolean {
       return false;
     }
     copyAssets(unfinished);
+    const fault = await buildPage(join(unfinished, 'console'));
+    if (fault !== undefined) {
+      console.error(`\n${fault}The page of the console does not compile.`);
+      return false;
+    }
     for (const program of listPrograms()) guardProgram(join(unfinished, program));
     renameSync(unfinished, join(BUILDS, name));
     return true;
@@ -187,11 +195,11 @@ function listCommandLines(): string | undefined {
   }
 }
 
-function build(name: string): void {
+async function build(name: string): Promise<void> {
   const began = performance.now();
   process.stderr.write('Building … ');
   try {
-    if (!existsSync(join(BUILDS, name)) && !compile(name)) process.exit(1);
+    if (!existsSync(join(BUILDS, name)) && !(await compile(name))) process.exit(1);
     useBuild(name);
     removeOldBuilds();
   } catch (error) {
@@ -213,7 +221,7 @@ if (!(isThere && !existsSync('src'))) {
     if (isThere && ifMissing) {
       console.error('dist is older than the source, and runs as it is. To build it again: npm run build');
     } else {
-      build(name);
+      await build(name);
     }
   }
 }

@@ -257,6 +257,12 @@ export const FLOORS: readonly Floor[] = [
         neighbours: ['commands/service'],
       },
       {
+        path: 'commands/console',
+        holds: 'The server of the console: who may ask, and what it passes on.',
+        page: 'commands/console/console-server.ts',
+        neighbours: ['commands/service'],
+      },
+      {
         path: 'commands/service',
         holds: 'Calls the service as an operator.',
         page: 'commands/service/service-caller.ts',
@@ -281,6 +287,7 @@ export const FLOORS: readonly Floor[] = [
           'src',
           'commands/audit-archive',
           'commands/audit-report',
+          'commands/console',
           'commands/inventory',
           'commands/passkeys',
           'commands/payment-replay',

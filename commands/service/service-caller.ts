@@ -56,7 +56,7 @@ export class ServiceCaller {
    * @throws Error if there is no answer
    */
   open(
-    method: 'GET' | 'POST',
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
     path: string,
     sent?: { readonly type: string; readonly body: Buffer | Readable },
   ): Promise<IncomingMessage> {
