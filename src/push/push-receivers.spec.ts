@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { findReceiver, isAllowedAddress, parsePushReceivers, type PushReceiver } from './push-receivers.js';
 
@@ -14,6 +15,10 @@ describe('the file of receivers', () => {
     expect(name).toEqual({ host: 'a.example', port: 443, networks: undefined });
     expect(address).toMatchObject({ host: '10.0.0.7', port: 8443 });
     expect(address!.networks).toHaveLength(2);
+  });
+
+  it('is empty in docker-compose.yml, so that receivers there can only poll', () => {
+    expect(parsePushReceivers(readFileSync('deploy/push-receivers.yaml', 'utf8'))).toEqual([]);
   });
 
   it.each<[string, string, string]>([

@@ -177,6 +177,14 @@ for (const [name, values] of Object.entries(VALUE_SETS)) {
 
 await describe('The chart', async () => {
   const helm = await Helm.open('4.1.4');
+  const listSettings = async (values: object): Promise<Record<string, string>> => {
+    const [{ env }] = find(await helm.template(values), 'Deployment').spec.template.spec.containers;
+    return Object.fromEntries(
+      (env as { name: string; value: string }[])
+        .filter(({ name }) => /^PASSKEY_(?:RECEIPT|SIGNAL)_/.test(name))
+        .map(({ name, value }) => [name, value]),
+    );
+  };
 
   await it('migrates before the service starts, with another role and another secret', async () => {
     const manifests = await helm.template(LEAST);
@@ -226,6 +234,43 @@ await describe('The chart', async () => {
     ]);
     const ports = egress.flatMap((rule: { ports: { port: number }[] }) => rule.ports.map(({ port }) => port));
     assert.deepEqual(ports, [53, 53, 5432]);
+  });
+
+  await it('gives receipts and signals their keys beside the others', async () => {
+    const settings = await listSettings(VALUE_SETS['signals that receivers poll, and receipts']!);
+    assert.deepEqual(settings, {
+      PASSKEY_RECEIPT_KEY_FILE: '/etc/passkey-manager/keys/receipt.key',
+      PASSKEY_SIGNAL_KEY_FILE: '/etc/passkey-manager/keys/signal.key',
+      PASSKEY_SIGNAL_ISSUER: 'https://passkeys.bank.example',
+    });
+    assert.deepEqual(await listSettings(LEAST), {});
+  });
+
+  await it('gives pushes their files, and lets the service reach receivers and nothing else', async () => {
+    const values = VALUE_SETS['signals that are pushed']!;
+    assert.deepEqual(await listSettings(values), {
+      PASSKEY_SIGNAL_KEY_FILE: '/etc/passkey-manager/keys/signal.key',
+      PASSKEY_SIGNAL_ISSUER: 'https://passkeys.bank.example:8443',
+      PASSKEY_SIGNAL_PUSH_RECEIVERS_FILE: '/etc/passkey-manager/push/receivers.yaml',
+      PASSKEY_SIGNAL_PUSH_CA_FILE: '/etc/passkey-manager/push-ca/ca.crt',
+      PASSKEY_SIGNAL_PUSH_CERT_FILE: '/etc/passkey-manager/push-client/tls.crt',
+      PASSKEY_SIGNAL_PUSH_KEY_FILE: '/etc/passkey-manager/push-client/tls.key',
+    });
+    const manifests = await helm.template(values);
+    const { volumes } = find(manifests, 'Deployment').spec.template.spec;
+    assert.deepEqual(volumes.slice(-3), [
+      { name: 'push', configMap: { name: 'push-receivers' } },
+      { name: 'push-ca', configMap: { name: 'push-ca' } },
+      { name: 'push-client', secret: { secretName: 'push-client', defaultMode: 0o440 } },
+    ]);
+    const { egress } = find(manifests, 'NetworkPolicy').spec;
+    assert.deepEqual(egress.slice(2), [
+      {
+        ports: [443, 8443].map((port) => ({ protocol: 'TCP', port })),
+        to: [{ ipBlock: { cidr: '203.0.113.0/24' } }],
+      },
+    ]);
+    assert.equal(find(await helm.template(LEAST), 'NetworkPolicy').spec.egress.length, 2);
   });
 
   await it('scales by a metric that the service has', async () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { READ_BY_MIGRATION, readDrainSeconds, readSettings } from './settings.ts';
@@ -11,6 +13,8 @@ const run = promisify(execFile);
 const THRESHOLD = 20;
 const SANDBOX =
   /^(?:User|Group|UMask|NoNewPrivileges|CapabilityBoundingSet|AmbientCapabilities|LimitCORE|KeyringMode|LockPersonality|Protect\w+|ProcSubset|Private\w+|DevicePolicy|RemoveIPC|Restrict\w+|SystemCall\w+)=/;
+
+const DROP_INS = 'deploy/systemd/passkey-manager.service.d';
 
 const pathOf = (unit: string): string => `deploy/systemd/${unit}.service`;
 const readLines = (unit: string): string[] => readFileSync(pathOf(unit), 'utf8').split('\n');
@@ -45,6 +49,49 @@ for (const unit of ['passkey-manager', 'passkey-manager-migrate']) {
     });
   });
 }
+
+await describe('deploy/systemd/passkey-manager.service.d', async () => {
+  const files = readdirSync(DROP_INS);
+
+  await it('turns on receipts, signals and pushes, each by a file', () => {
+    assert.deepEqual(files.toSorted(), ['receipts.conf', 'signals-push.conf', 'signals.conf']);
+  });
+
+  for (const file of files) {
+    const lines = readFileSync(`${DROP_INS}/${file}`, 'utf8').split('\n');
+    // What an operator may turn on is held against the settings, too.
+    const uncommented = lines.map((line) => line.replace(/^#(?=Environment=)/, ''));
+
+    await it(`${file} sets only what the service reads, and nothing that the unit sets`, () => {
+      const variables = listVariables(uncommented);
+      const [known, ofUnit] = [readSettings(), listVariables(readLines('passkey-manager'))];
+      assert.ok(variables.length > 0);
+      assert.deepEqual(
+        variables.filter((name) => !known.has(name) || ofUnit.includes(name)),
+        [],
+      );
+    });
+
+    await it(`${file} has no line that systemd does not understand`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'passkey-manager-systemd-'));
+      try {
+        const unit = join(directory, 'passkey-manager.service');
+        copyFileSync(pathOf('passkey-manager'), unit);
+        mkdirSync(`${unit}.d`);
+        writeFileSync(join(`${unit}.d`, file), uncommented.join('\n'));
+        const { stderr } = await run('systemd-analyze', ['verify', '--recursive-errors=no', unit]).catch(
+          (error: unknown) => error as { stderr: string },
+        );
+        assert.deepEqual(
+          stderr.split('\n').filter((line) => line.includes(file)),
+          [],
+        );
+      } finally {
+        rmSync(directory, { recursive: true });
+      }
+    });
+  }
+});
 
 await describe('The units', async () => {
   await it('have the same sandbox, but that only the service opens a listener', () => {
