@@ -80,6 +80,28 @@ describe('the transparency log', () => {
     );
   });
 
+  it('proves every event as the API shows it, wherever the event names its user', async () => {
+    const party = await service.relyingParty('changes.example.com');
+    const { id } = await party.registered('ada', new Authenticator());
+    const change = async (path: string, body: object): Promise<void> => {
+      requireStatus(await service.client.call('auth-service', 'POST', path, body), 200);
+    };
+    await change(`/v1/credentials/${id}/suspend`, { reason: 'lost' });
+    await change(`/v1/credentials/${id}/reinstate`, { reason: 'found' });
+    await change('/v1/users/ada/revoke?rpId=changes.example.com', { reason: 'left' });
+    await settled();
+    const keys = parseVerifierKeys(await text('/v1/audit/key'));
+    const { data } = (await get<{ data: { metadata: { uid: string } }[] }>('/v1/audit/events?userId=ada')).body;
+    const types: string[] = [];
+    for (const { metadata } of data) {
+      const event = JSON.stringify((await get(`/v1/audit/events/${metadata.uid}`)).body);
+      const proof = JSON.stringify((await get(`/v1/audit/events/${metadata.uid}/proof`)).body);
+      expect(event).toContain('"ada"');
+      types.push(verifyEvent(event, proof, keys).type);
+    }
+    expect(types).toEqual(expect.arrayContaining(['user.revoke', 'credential.suspend', 'credential.reinstate']));
+  });
+
   it('only grows', async () => {
     const keys = parseVerifierKeys(await text('/v1/audit/key'));
     const before = openCheckpoint(await text('/v1/audit/checkpoint'), keys);

@@ -187,28 +187,35 @@ function credentialSql(id: string): string {
 
 /**
  * Replaces the user's pseudonym in the members `uid` and `user_uid` by the user id. The pseudonym, which the record and
- * its proof hold, goes into `user.uid_alt`.
+ * its proof hold, goes into `user.uid_alt`; into `unmapped.user` if the class of the event has no user.
  */
 function renderEvent(
   { id, event, userId: uid }: AuditEventEntity,
   leaf: number | undefined,
   userId?: string,
 ): OcsfEvent | undefined {
-  const withUserId = (name: string, value: unknown): unknown =>
-    value === uid && (name === 'uid' || name === 'user_uid') ? userId : value;
+  const named = new Set<string>();
+  const withUserId = (name: string, value: unknown): unknown => {
+    if (value !== uid || (name !== 'uid' && name !== 'user_uid')) return value;
+    named.add(name);
+    return userId;
+  };
   const parsed = parseEvent(event, userId === undefined ? undefined : withUserId);
   if (parsed?.metadata?.uid !== id) return undefined;
-  const { metadata, user, ...members } = parsed;
+  const { metadata, user, unmapped, ...members } = parsed;
+  const names = userId === undefined ? undefined : { uid: userId, uid_alt: uid };
   return {
     ...members,
     metadata: leaf === undefined ? metadata : { ...metadata, sequence: leaf },
-    ...(user && { user: userId === undefined ? user : { ...user, uid_alt: uid } }),
+    ...(unmapped && { unmapped: names && named.size > 0 && !user ? { ...unmapped, user: names } : unmapped }),
+    ...(user && { user: { ...user, ...names } }),
   };
 }
 
 interface Parsed extends OcsfEvent {
   readonly metadata?: Readonly<Record<string, unknown>>;
   readonly user?: object;
+  readonly unmapped?: object;
 }
 
 /** @returns null or undefined if the text is no JSON object */

@@ -23,6 +23,23 @@ const prove = (event: unknown, proof: unknown = PROOF): unknown =>
   verifyEvent(JSON.stringify(event), JSON.stringify(proof), KEYS);
 
 describe('an event and its inclusion proof', () => {
+  it('verify for an event whose class has no user, as the service shows it', async () => {
+    const facts = { credential: { user_uid: '~x' } };
+    const logged = { metadata: { uid: 'an-event' }, time: 1, unmapped: facts };
+    const log = new SampleLog([JSON.stringify(logged)]);
+    const proof = {
+      leafIndex: 0,
+      leafHash: log.leaves[0]!.toString('base64url'),
+      treeSize: 1,
+      proof: [],
+      checkpoint: await log.makeCheckpoint(1),
+    };
+    const shown = { ...logged, unmapped: { credential: { user_uid: 'ada' }, user: { uid: 'ada', uid_alt: '~x' } } };
+    expect(prove(shown, proof)).toMatchObject({ id: 'an-event' });
+    const { user: _, ...unnamed } = shown.unmapped;
+    expect(() => prove({ ...shown, unmapped: unnamed }, proof)).toThrow('the proof is for another event');
+  });
+
   it('prove the place of the event in the tree', () => {
     expect(prove(EVENT)).toMatchObject({
       leafIndex: INDEX,
@@ -45,6 +62,7 @@ describe('an event and its inclusion proof', () => {
     ['with another time', { ...EVENT, time: EVENT.time + 1 }],
     ['with a member more', { ...EVENT, severity_id: 1 }],
     ['of another user', { ...EVENT, user: { uid: 'ada' } }],
+    ['with a user who stands nowhere in it', { ...EVENT, unmapped: { user: { uid: 'ada', uid_alt: 'eve' } } }],
     ['that is its neighbour', JSON.parse(LOG.events[INDEX + 1]!)],
   ])('do not verify for an event %s', (_, event) => {
     expect(() => prove(event)).toThrow('the proof is for another event');

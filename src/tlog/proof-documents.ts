@@ -80,20 +80,35 @@ export function verifyEvent(
 
 /**
  * Restores the record as it was logged. The API adds the event's place in the log and replaces the user's pseudonym
- * with the user id: `uid_alt` has the pseudonym.
+ * with the user id: `uid_alt` has the pseudonym. An event whose class has no user gets both in `unmapped.user`.
  */
 function restoreRecord(shown: Members): Members {
   if (shown['kind'] === 'event') return demandObject(shown['event']);
-  const { metadata, user } = shown as { metadata?: Members; user?: Members };
+  const { metadata, user, unmapped } = shown as { metadata?: Members; user?: Members; unmapped?: Members };
   const { sequence: _, ...logged } = metadata ?? {};
-  const { uid_alt: uid, uid: userId } = user ?? {};
   const record = { ...shown, ...(metadata && { metadata: logged }) };
-  if (uid === undefined) return record;
+  if (user) return restorePseudonym(record, user).record;
+  const { user: added, ...facts } = (unmapped ?? {}) as { user?: Members };
+  if (!added) return record;
+  const restored = restorePseudonym({ ...record, unmapped: facts }, added);
+  // Names that stand nowhere in the event are no part of what was logged, and say nothing that the proof covers.
+  return restored.isNamed ? restored.record : record;
+}
+
+/** Puts the pseudonym back in the place of the user id. */
+function restorePseudonym(
+  record: Members,
+  { uid_alt: uid, uid: userId }: Members,
+): { readonly record: Members; readonly isNamed: boolean } {
+  if (uid === undefined) return { record, isNamed: false };
+  let isNamed = false;
   const text = JSON.stringify(record, (name, value: unknown) => {
     if (name === 'uid_alt') return undefined;
-    return value === userId && (name === 'uid' || name === 'user_uid') ? uid : value;
+    if (value !== userId || (name !== 'uid' && name !== 'user_uid')) return value;
+    isNamed = true;
+    return uid;
   });
-  return JSON.parse(text) as Members;
+  return { record: JSON.parse(text) as Members, isNamed };
 }
 
 function readNames(record: Members): Pick<ProvedEvent, 'id' | 'type' | 'time'> {

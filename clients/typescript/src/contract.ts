@@ -789,7 +789,7 @@ export interface paths {
         };
         /**
          * Prove that an event is in the log
-         * @description Returns an inclusion proof (RFC 6962 §2.1.1) for a signed checkpoint. The leaf is the hash of the record in the export; its `user.uid` is the `user.uid_alt` of the event in this API. Verify the proof with `npm run audit:verify -- EVENT --proof PROOF --key FILE`. The reply is `unavailable` until the event is sequenced, for about a second. It is `event-unknown` for an event that never will be, because nothing shows that the service wrote it.
+         * @description Returns an inclusion proof (RFC 6962 §2.1.1) for a signed checkpoint. The leaf is the hash of the record in the export; its `user.uid` is the `user.uid_alt` of the event in this API, or the `unmapped.user.uid_alt` of an event whose class has no user. Verify the proof with `npm run audit:verify -- EVENT --proof PROOF --key FILE`. The reply is `unavailable` until the event is sequenced, for about a second. It is `event-unknown` for an event that never will be, because nothing shows that the service wrote it.
          */
         get: operations["proveAuditEvent"];
         put?: never;
