@@ -50,7 +50,7 @@ describe('GET /v1/credentials', () => {
     ],
     ['unused since a day', () => ({ unusedSince: after(2.5) }), [1, 2]],
     ['unused since now, the one that was just used included', () => ({ unusedSince: after(9) }), [0, 1, 2, 3]],
-    ['unused since the year 0', () => ({ unusedSince: '0000-01-01T00:00:00+23:59' }), []],
+    ['unused since the year 1', () => ({ unusedSince: '0001-01-01T00:00:00Z' }), []],
     ['unused since the year 9999', () => ({ unusedSince: '9999-12-31T23:59:59Z' }), [0, 1, 2, 3]],
     ['backed up', () => ({ backedUp: 'true' }), [1, 2]],
     ['not backed up', () => ({ backedUp: 'false' }), [0, 3]],

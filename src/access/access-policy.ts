@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { AUDIENCE, AUDIENCE_WORDS, isRpId, isTimestamp } from '../http/validators.js';
+import { AUDIENCE, AUDIENCE_WORDS, isRpId, isTimestamp, TIMESTAMP_WORDS } from '../http/validators.js';
 import { parsePlainYaml, PlainYamlError } from '../config/plain-yaml.js';
 import { APPROVABLE, type ApprovablePermission, type Permission, PERMISSIONS } from './permissions.js';
 
@@ -248,7 +248,7 @@ class PolicyReader {
   private readTime(value: unknown, path: string): Date | null {
     if (value === undefined) return null;
     if (isTimestamp(value)) return new Date(value.toUpperCase());
-    this.addMistake(path, 'must be an RFC 3339 time');
+    this.addMistake(path, `must be ${TIMESTAMP_WORDS}`);
     return null;
   }
 

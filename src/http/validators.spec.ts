@@ -100,7 +100,9 @@ describe('a time in RFC 3339 §5.6', () => {
     '2028-02-29T00:00:00Z',
     '2026-12-31T23:59:59Z',
     '0001-01-01T00:00:00Z',
+    '0000-12-31T23:59:59-00:01',
     '9999-12-31T23:59:59.999Z',
+    '9999-12-31T23:59:59.999999999Z',
   ])('can be %s', (text) => {
     expect(listMessages(text)).toEqual([]);
   });
@@ -135,8 +137,12 @@ describe('a time in RFC 3339 §5.6', () => {
     'Tue, 30 Jun 2026 12:34:56 GMT',
     '1782822896',
     '٢٠٢٦-06-30T12:34:56Z',
+    '0000-01-01T00:00:00Z',
+    '0000-12-31T23:59:59.999Z',
+    '0001-01-01T00:00:00+00:01',
+    '9999-12-31T23:59:59-00:01',
   ])('cannot be %j', (text) => {
-    expect(listMessages(text)).toEqual(['at must be an RFC 3339 time']);
+    expect(listMessages(text)).toEqual(['at must be an RFC 3339 time from the year 0001 to 9999 of UTC']);
   });
 
   it.each([null, undefined, 1_782_822_896_000, new Date(), ['2026-06-30T12:34:56Z'], {}])('cannot be %p', (value) => {

@@ -56,19 +56,25 @@ export function isText(value: unknown, min: number, max: number): value is strin
 
 const RFC_3339 = /^(\d{4}-\d\d-\d\d)[Tt](?!24)\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
+/** The year 0 is none in PostgreSQL, and RFC 3339 writes no year of five digits, which a time zone can make of 9999. */
+export const FIRST_TIME = Date.parse('0001-01-01T00:00:00Z');
+const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z');
+export const TIMESTAMP_WORDS = 'an RFC 3339 time from the year 0001 to 9999 of UTC';
+
 /** Date.parse() alone would read 24:00 as the next day, and 30 February as 2 March. */
 export function isTimestamp(value: unknown): value is string {
   if (typeof value !== 'string') return false;
   const day = RFC_3339.exec(value)?.[1];
-  if (day === undefined || Number.isNaN(Date.parse(value.toUpperCase()))) return false;
+  const time = Date.parse(value.toUpperCase());
+  if (day === undefined || !(time >= FIRST_TIME && time <= LAST_TIME)) return false;
   return new Date(`${day}T00:00:00Z`).toISOString().startsWith(day);
 }
 
-/** Accepts a time in the format of RFC 3339 §5.6. */
+/** Accepts a time in the format of RFC 3339 §5.6, of a year that is written the same everywhere. */
 export function IsTimestamp(): PropertyDecorator {
   return ValidateBy({
     name: 'isTimestamp',
-    validator: { validate: isTimestamp, defaultMessage: () => '$property must be an RFC 3339 time' },
+    validator: { validate: isTimestamp, defaultMessage: () => `$property must be ${TIMESTAMP_WORDS}` },
   });
 }
 

@@ -169,7 +169,7 @@ describe('a file with a mistake stops the boot and creates nothing:', () => {
     [
       'a mistake in a successor',
       '- { rpId: a.example, name: A, origins: ["https://a.example"], successor: { rpId: b.example, endsAt: soon } }',
-      'endsAt must be an RFC 3339 time',
+      'endsAt must be an RFC 3339 time from the year 0001 to 9999 of UTC',
     ],
     ['a mistake in the last entry', `${YAML}- { rpId: c.example }`, 'entry 3'],
     [

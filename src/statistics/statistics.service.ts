@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { createMalformedProblem } from '../http/problem.js';
+import { FIRST_TIME } from '../http/validators.js';
 import { RelyingPartiesService } from '../relying-parties/relying-parties.service.js';
 import { CeremonyCountsRepository, type CountedLog, HOUR_MS, type HourCount } from './ceremony-counts.repository.js';
 import { type ComputedCounts, CredentialCountsRepository } from './credential-counts.repository.js';
@@ -78,6 +79,7 @@ export class StatisticsService {
 function readHours(from: string | undefined, to: string | undefined, now: Date): Hours {
   const end = to === undefined ? Math.floor(now.getTime() / HOUR_MS) + 1 : readHour(to, '/to');
   const begin = from === undefined ? end - DAY_HOURS : readHour(from, '/from');
+  if (begin * HOUR_MS < FIRST_TIME) throw createMalformedProblem('is less than a day after the year 0001 began', '/to');
   if (begin >= end) throw createMalformedProblem('must be before the end of the range', '/from');
   if (end - begin > MOST_HOURS)
     throw createMalformedProblem('is more than 31 days before the end of the range', '/from');

@@ -1,5 +1,5 @@
 import { ValidateBy } from 'class-validator';
-import { HasForm, isTimestamp, Optional } from '../../http/validators.js';
+import { HasForm, isTimestamp, Optional, TIMESTAMP_WORDS } from '../../http/validators.js';
 
 /** A size of the log, in leaves. */
 const SIZE = /^(0|[1-9]\d{0,14})$/;
@@ -24,7 +24,7 @@ function IsBound(): PropertyDecorator {
     name: 'isBound',
     validator: {
       validate: (bound) => isTimestamp(bound) || isLeafIndex(bound),
-      defaultMessage: () => '$property must be an RFC 3339 time or a leaf index',
+      defaultMessage: () => `$property must be ${TIMESTAMP_WORDS}, or a leaf index`,
     },
   });
 }
