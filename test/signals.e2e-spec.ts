@@ -6,6 +6,7 @@ import { AuditLog } from './support/audit-log.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import { type Credential, makeProblem } from './support/bodies.js';
 import { type Ceremonies, requireStatus } from './support/ceremonies.js';
+import { importLines, movePasskey } from './support/imports.js';
 import { TestService } from './support/service.js';
 
 /** A browser removes passkeys on a signal. So a change of the database by SQL must not be able to cause one. */
@@ -31,8 +32,14 @@ beforeEach(async () => {
   credential = await login.registered(user, authenticator);
 });
 
+interface Accepted {
+  rpId: string;
+  userId: string;
+  allAcceptedCredentialIds: string[];
+}
 interface Signals {
-  allAcceptedCredentials: { rpId: string; userId: string; allAcceptedCredentialIds: string[] };
+  allAcceptedCredentials: Accepted;
+  otherHandles?: Accepted[];
 }
 const signals = () =>
   service.client.call<Signals>('auth-service', 'GET', `/v1/users/${user}/signals?rpId=${login.rpId}`);
@@ -78,12 +85,114 @@ describe('GET /v1/users/{userId}/signals', () => {
   });
 });
 
+describe('the signals of a user whose imported passkeys have handles of their own', () => {
+  const toText = (handle: Buffer): string => handle.toString('base64url');
+  const move = (owner = user, ...rest: [changed?: object, userHandle?: Buffer]) =>
+    movePasskey(authenticator, login.rpId, owner, ...rest);
+  const send = async (...lines: object[]): Promise<void> => {
+    const { summary } = await importLines(service.client, login.rpId, lines);
+    expect(summary.counts['imported']).toBe(lines.length);
+  };
+  const read = async (): Promise<Signals> => requireStatus(await signals(), 200);
+  const readOthers = async (): Promise<string[]> => {
+    const { allAcceptedCredentials, otherHandles = [] } = await read();
+    const { allAcceptedCredentialIds } = allAcceptedCredentials;
+    for (const other of otherHandles) expect(other).toMatchObject({ rpId: login.rpId, allAcceptedCredentialIds });
+    return otherHandles.map(({ userId }) => userId).sort();
+  };
+
+  it('have no other handle where every passkey has that of the user', async () => {
+    await send(move(user, {}, authenticator.newest.userHandle));
+    const answer = await read();
+    expect(Object.keys(answer)).toEqual(['allAcceptedCredentials']);
+    expect(answer.allAcceptedCredentials.allAcceptedCredentialIds).toHaveLength(2);
+  });
+
+  it('have an argument for each handle, with all passkeys that the browser keeps', async () => {
+    const own = toText(authenticator.newest.userHandle);
+    const [one, other] = [randomBytes(16), randomBytes(64)];
+    const lines = [move(user, {}, one), move(user, {}, one), move(user, {}, other)];
+    await send(...lines);
+    const { allAcceptedCredentials } = await read();
+    expect(allAcceptedCredentials.userId).toBe(own);
+    const ids = [credential.credentialId, ...lines.map(({ credentialId }) => credentialId)];
+    expect([...allAcceptedCredentials.allAcceptedCredentialIds].sort()).toEqual(ids.sort());
+    expect(await readOthers()).toEqual([toText(one), toText(other)].sort());
+  });
+
+  it('have the handle of a passkey that is revoked, so that its authenticator forgets it', async () => {
+    const handle = randomBytes(16);
+    await send(move(user, { status: 'revoked' }, handle));
+    const { otherHandles } = await read();
+    expect(otherHandles).toEqual([
+      { rpId: login.rpId, userId: toText(handle), allAcceptedCredentialIds: [credential.credentialId] },
+    ]);
+  });
+
+  it('have a handle that nobody kept once a sign-in has told it', async () => {
+    await send(move(user, { userHandle: null }));
+    expect(await readOthers()).toEqual([]);
+    const { newest } = authenticator;
+    await login.authenticated(authenticator, { interference: { passkey: newest } });
+    expect(await readOthers()).toEqual([toText(newest.userHandle)]);
+  });
+
+  it('do not have a handle that an authenticator told and that is of another user, or of a passkey of another user', async () => {
+    const another = `another-${user}`;
+    const victim = new Authenticator();
+    await login.registered(another, victim);
+    const imported = randomBytes(16);
+    await send(movePasskey(victim, login.rpId, another, {}, imported));
+    await send(move(user, { userHandle: null }));
+    await login.authenticated(authenticator, {
+      interference: { passkey: authenticator.newest, userHandle: victim.passkeys[0]!.userHandle },
+    });
+    await send(move(user, { userHandle: null }));
+    await login.authenticated(authenticator, {
+      interference: { passkey: authenticator.newest, userHandle: imported },
+    });
+    const { data } = requireStatus(
+      await service.client.call<{ data: Credential[] }>(
+        'auth-service',
+        'GET',
+        `/v1/credentials?rpId=${login.rpId}&userId=${user}`,
+      ),
+      200,
+    );
+    expect(data).toHaveLength(3);
+    expect(await readOthers()).toEqual([]);
+  });
+
+  it('are none while SQL has changed the handle of a passkey', async () => {
+    await send(move(user));
+    await service.sql('UPDATE credential SET user_handle = $2 WHERE user_id = $1 AND user_handle IS NOT NULL', [
+      user,
+      randomBytes(16),
+    ]);
+    expect(await signals()).toMatchObject(makeProblem(503, 'unavailable'));
+  });
+
+  it('empty every handle after the erasure of the user', async () => {
+    await send(move(user), move(user));
+    const before = await read();
+    await service.client.call('operator', 'DELETE', `/v1/users/${user}?rpId=${login.rpId}`);
+    const after = (await loadClient()).makeErasureSignals(before);
+    expect(after.otherHandles).toHaveLength(2);
+    expect(after.otherHandles).toEqual(
+      before.otherHandles!.map((accepted) => ({ ...accepted, allAcceptedCredentialIds: [] })),
+    );
+  });
+});
+
+interface SignalClient {
+  makeErasureSignals: (before: Signals) => Signals;
+}
+const loadClient = async (): Promise<SignalClient> =>
+  (await import(join(import.meta.dirname, '../clients/typescript/src/client.ts'))) as SignalClient;
+
 describe('the erasure of a user', () => {
   it('leaves a signal by which the browser of a caller that asked before removes every passkey of the user', async () => {
-    const client = join(import.meta.dirname, '../clients/typescript/src/client.ts');
-    const { makeErasureSignals: signalsAfterErasure } = (await import(client)) as {
-      makeErasureSignals: (before: Signals) => Signals;
-    };
+    const { makeErasureSignals: signalsAfterErasure } = await loadClient();
     const before = requireStatus(await signals(), 200);
     const path = `/v1/users/${user}?rpId=${login.rpId}`;
     expect(await service.client.call('operator', 'DELETE', path)).toMatchObject({ status: 204, body: undefined });

@@ -1,11 +1,12 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
-import { type EntityManager, Repository } from 'typeorm';
+import { And, type EntityManager, In, Not, Repository } from 'typeorm';
 import { ApprovalSubjects } from '../approvals/approval-subjects.js';
 import type { ApprovalEntity } from '../approvals/approval.entity.js';
 import { ApprovalsService } from '../approvals/approvals.service.js';
 import { AuditService } from '../audit/audit.service.js';
 import { UserSeals } from '../audit/user-seals.js';
+import { UNKNOWN_HANDLE } from '../challenges/held-handle.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { UserHandleRepository } from '../challenges/user-handle.repository.js';
 import { CLOCK, type Clock } from '../config/clock.js';
@@ -18,8 +19,17 @@ import { listSignals } from './credential-signals.js';
 import { CredentialEntity } from './credential.entity.js';
 
 /** The argument of `PublicKeyCredential.signalAllAcceptedCredentials()` (WebAuthn L3 §5.1.10). */
+interface AcceptedCredentials {
+  rpId: string;
+  /** The user handle, base64url. */
+  userId: string;
+  allAcceptedCredentialIds: string[];
+}
+
 export interface UserSignals {
-  allAcceptedCredentials: { rpId: string; userId: string; allAcceptedCredentialIds: string[] };
+  allAcceptedCredentials: AcceptedCredentials;
+  /** For the other handles by which authenticators know the user's imported passkeys. Absent: there are none. */
+  otherHandles?: AcceptedCredentials[];
 }
 
 /** An operator has to repair the row first, so an earlier attempt fails, too. */
@@ -65,7 +75,31 @@ export class UsersService implements OnModuleInit {
     }
     const accepted = rows.filter(({ status }) => status !== 'revoked');
     const allAcceptedCredentialIds = accepted.map(({ credentialId }) => credentialId.toString('base64url'));
-    return { allAcceptedCredentials: { rpId, userId: user.handle.toString('base64url'), allAcceptedCredentialIds } };
+    // Each argument lists all of them: a client compares only the passkeys of the argument's handle with the list.
+    const make = (handle: string): AcceptedCredentials => ({ rpId, userId: handle, allAcceptedCredentialIds });
+    const others = await this.listOtherHandles(rpId, userId, rows);
+    const allAcceptedCredentials = make(user.handle.toString('base64url'));
+    return { allAcceptedCredentials, ...(others.length > 0 && { otherHandles: others.map(make) }) };
+  }
+
+  /**
+   * Lists the handles that authenticators hold for passkeys of the user, revoked ones included, besides the user's own: base64url.
+   * Only what an authenticator told says which handle it is, so it may be that of another user: it is left out, because a client
+   * would forget the passkeys of that user.
+   */
+  private async listOtherHandles(rpId: string, userId: string, rows: readonly CredentialEntity[]): Promise<string[]> {
+    const held = rows.flatMap(({ userHandle }) => (userHandle && userHandle.length > 0 ? [userHandle] : []));
+    if (held.length === 0) return [];
+    const [owners, holders] = await Promise.all([
+      this.handles.find({ select: { handle: true }, where: { rpId, handle: In(held) } }),
+      this.credentials.find({
+        select: { userHandle: true },
+        where: { rpId, userId: Not(userId), userHandle: And(In(held), Not(UNKNOWN_HANDLE)) },
+      }),
+    ]);
+    const taken = [...owners.map(({ handle }) => handle), ...holders.map(({ userHandle }) => userHandle!)];
+    const excluded = new Set(taken.map((handle) => handle.toString('base64url')));
+    return [...new Set(held.map((handle) => handle.toString('base64url')))].filter((handle) => !excluded.has(handle));
   }
 
   /**

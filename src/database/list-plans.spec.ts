@@ -3,6 +3,7 @@ import { Outbox } from '../signals/outbox.repository.js';
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Logger as Log } from '@nestjs/common';
+import { And, In, Not } from 'typeorm';
 import { makeAuthorizedContext } from '../../test/support/callers.js';
 import { FakeAccess } from '../../test/support/fake-access.js';
 import { FakeAudit } from '../../test/support/fake-audit.js';
@@ -23,6 +24,7 @@ import type { LogProofs } from '../audit-log/log-proofs.js';
 import { AuditCheckpointEntity } from '../audit-log/log.entities.js';
 import { LogRepository } from '../audit-log/log.repository.js';
 import { AuthenticatorsService } from '../authenticators/authenticators.service.js';
+import { UNKNOWN_HANDLE } from '../challenges/held-handle.js';
 import { UserHandleEntity } from '../challenges/user-handle.entity.js';
 import { CredentialBindings } from '../credentials/credential-bindings.js';
 import { CredentialEntity } from '../credentials/credential.entity.js';
@@ -87,6 +89,7 @@ beforeAll(async () => {
       CASE WHEN i % 4000 = 1 THEN 'revoked' WHEN i % 10 = 3 THEN 'suspended' ELSE 'active' END,
       NULL, now(), NULL, '{}', TRUE, TRUE, TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, ''
       FROM generate_series(1, ${String(ROWS)}) i;
+    UPDATE credential SET user_handle = sha256(('other ' || user_id)::bytea) WHERE user_id LIKE '%7';
     INSERT INTO relying_party SELECT rp_id, 'n', '{}', TRUE, '{}', 1, now(), now() FROM unnest('{rp,rare,seldom}'::text[]) AS rp_id;
     INSERT INTO user_handle (rp_id, user_id, handle, created_at)
       SELECT rp_id, user_id, sha256(user_id::bytea), created_at FROM credential;
@@ -274,6 +277,19 @@ describe('the check of an unknown credential', () => {
     expect(user?.userId).toBe('u7');
     const where = [{ credentialId: handle }, { rpId: 'rp', userId: 'u7' }];
     expect(await manager.find(CredentialEntity, { where })).toHaveLength(1);
+    expect(await countRowsRead()).toBe(2);
+  });
+});
+
+describe('the search for other users who have the handle of an imported passkey', () => {
+  it('reads the rows of the handle only', async () => {
+    const manager = database.dataSource.manager;
+    const [handle, held] = ['u7', 'other u17'].map((name) => createHash('sha256').update(name).digest());
+    const owners = await manager.find(UserHandleEntity, { where: { rpId: 'rp', handle: In([handle, held]) } });
+    expect(owners.map(({ userId }) => userId)).toEqual(['u7']);
+    const userHandle = And(In([handle, held]), Not(UNKNOWN_HANDLE));
+    const holders = await manager.find(CredentialEntity, { where: { rpId: 'rp', userId: Not('u7'), userHandle } });
+    expect(holders.map(({ userId }) => userId)).toEqual(['u17']);
     expect(await countRowsRead()).toBe(2);
   });
 });

@@ -39,7 +39,7 @@ export function movePasskey(
   rpId: string,
   userId: string,
   changed: Partial<CredentialLine> = {},
-  userHandle = randomBytes(16),
+  userHandle: Buffer = randomBytes(16),
 ): CredentialLine {
   const [id, key] = [randomBytes(32), takePooledKey('ES256')];
   authenticator.passkeys.push({ id, rpId, userHandle, key, signCount: 0 });

@@ -439,6 +439,12 @@ export interface paths {
          * @description Returns the arguments for `PublicKeyCredential.signalAllAcceptedCredentials()`. The browser removes passkeys
          *     that are not in the list. So the list contains suspended passkeys, and the reply is `unavailable` while a record
          *     of the user, even a revoked one, fails its integrity check.
+         *
+         *     A browser compares only the passkeys of one user handle with the list. Authenticators may know imported passkeys of
+         *     the user by other handles. Then the answer has `otherHandles`: call the function for each of them, too. The service does
+         *     not know the handle of an imported passkey that came without one until it signs in. A handle that another user
+         *     has, too, is left out. A revoked passkey of such a handle stays in its authenticator: `signalUnknownCredential()` with its
+         *     `credentialId` removes it.
          */
         get: operations["getUserSignals"];
         put?: never;
@@ -501,7 +507,7 @@ export interface paths {
          *     succeeds.
          *
          *     To make the browser remove the passkeys too, get the signals before the erasure, because it deletes the user
-         *     handle. After the erasure, send the browser the same `allAcceptedCredentials` with an empty
+         *     handle. After the erasure, send the browser the same `allAcceptedCredentials`, and each of `otherHandles`, with an empty
          *     `allAcceptedCredentialIds`.
          *
          *     If the access policy asks for an approval, nothing is deleted before a second identity approves the request. The
@@ -1139,6 +1145,7 @@ export interface components {
         ChallengeId: string;
         /**
          * Format: date-time
+         * @description RFC 3339. In UTC its year is 0001 to 9999.
          * @example 2026-03-01T09:30:00.000Z
          */
         Time: string;
@@ -2150,12 +2157,16 @@ export interface components {
             revoked: number;
         };
         UserSignals: {
-            allAcceptedCredentials: {
-                rpId: components["schemas"]["RpId"];
-                /** @description The user handle. */
-                userId: components["schemas"]["Base64url"];
-                allAcceptedCredentialIds: components["schemas"]["Base64url"][];
-            };
+            allAcceptedCredentials: components["schemas"]["AcceptedCredentials"];
+            /** @description One argument for each other user handle by which authenticators know passkeys of this user that were imported. Absent: there are none. */
+            otherHandles?: components["schemas"]["AcceptedCredentials"][];
+        };
+        /** @description An argument of `PublicKeyCredential.signalAllAcceptedCredentials()`. */
+        AcceptedCredentials: {
+            rpId: components["schemas"]["RpId"];
+            /** @description The user handle. */
+            userId: components["schemas"]["Base64url"];
+            allAcceptedCredentialIds: components["schemas"]["Base64url"][];
         };
         /** @description The ceremony policy. An absent member has its default. */
         PolicySettings: {

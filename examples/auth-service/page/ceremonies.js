@@ -88,16 +88,17 @@ async function answer(challengeId, response) {
 /** Tells the browser which passkeys the service accepts, so that it can remove the others. */
 export async function signalAccepted() {
   if (!globalThis.PublicKeyCredential?.signalAllAcceptedCredentials) return;
-  const { allAcceptedCredentials } = await call('GET', '/api/signals');
-  const { rpId, userId, allAcceptedCredentialIds } = allAcceptedCredentials;
-  await webauthn
-    .sendSignal({
-      signalName: 'allAcceptedCredentials',
-      rpID: rpId,
-      userID: userId,
-      allAcceptedCredentialIDs: allAcceptedCredentialIds,
-    })
-    .catch((error) => console.warn(error));
+  const { allAcceptedCredentials, otherHandles = [] } = await call('GET', '/api/signals');
+  for (const { rpId, userId, allAcceptedCredentialIds } of [allAcceptedCredentials, ...otherHandles]) {
+    await webauthn
+      .sendSignal({
+        signalName: 'allAcceptedCredentials',
+        rpID: rpId,
+        userID: userId,
+        allAcceptedCredentialIDs: allAcceptedCredentialIds,
+      })
+      .catch((error) => console.warn(error));
+  }
 }
 
 async function signalUnknown({ rpId, credentialId }) {

@@ -45,6 +45,8 @@ export async function confirmPayment(issued: PaymentRequestJSON): Promise<Paymen
 }
 
 export async function tellTheBrowser(passkeys: PasskeyManager, userId: string, rpId: string): Promise<void> {
-  const { allAcceptedCredentials } = await passkeys.getUserSignals(userId, rpId);
-  await PublicKeyCredential.signalAllAcceptedCredentials(allAcceptedCredentials);
+  const { allAcceptedCredentials, otherHandles = [] } = await passkeys.getUserSignals(userId, rpId);
+  for (const accepted of [allAcceptedCredentials, ...otherHandles]) {
+    await PublicKeyCredential.signalAllAcceptedCredentials(accepted);
+  }
 }
