@@ -1,7 +1,7 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  roots: ['<rootDir>/src', '<rootDir>/commands', '<rootDir>/dev', '<rootDir>/test'],
+  roots: ['<rootDir>/src', '<rootDir>/commands', '<rootDir>/dev', '<rootDir>/console', '<rootDir>/test'],
   testRegex: '\\.(spec|e2e-spec)\\.ts$',
   // npm run test:long and npm run test:interruptions run these.
   testPathIgnorePatterns: ['/node_modules/', '\\.long\\.', 'interrupted-programs'],
