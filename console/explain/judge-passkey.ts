@@ -1,4 +1,4 @@
-import type { components } from '../../clients/typescript/src/contract.ts';
+import type { components } from '../../clients/typescript/src/contract.js';
 import type { Reason } from '../../src/webauthn/refusal.js';
 
 type Schemas = components['schemas'];

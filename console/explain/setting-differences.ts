@@ -1,4 +1,4 @@
-import type { components } from '../../clients/typescript/src/contract.ts';
+import type { components } from '../../clients/typescript/src/contract.js';
 
 type Schemas = components['schemas'];
 type Policy = Schemas['Policy'];

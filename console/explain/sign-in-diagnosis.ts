@@ -1,4 +1,4 @@
-import type { components } from '../../clients/typescript/src/contract.ts';
+import type { components } from '../../clients/typescript/src/contract.js';
 import { judgePasskey, type Obstacle, type Passkey, type ServiceVerdicts } from './judge-passkey.js';
 import { explainRefusal } from './refusals.js';
 
