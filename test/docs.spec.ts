@@ -7,6 +7,7 @@ const CITING = ['docs/threat-model.md', 'docs/compliance.md'];
 const PAGES = [
   ...CITING,
   'README.md',
+  'docs/console.md',
   'docs/deployment.md',
   'docs/domain-change.md',
   'docs/runbook.md',

@@ -40,7 +40,7 @@ const PASSKEY: Passkey = {
 const PARTY = { rpId: 'login.example.com', enabled: true, successor: null } as const;
 type Policy = NonNullable<Evidence['party']>['policy'];
 
-const policyOf = (policy: object): Policy => completePolicy(policy as Partial<RelyingPartyPolicy>) as unknown as Policy;
+const policyOf = (policy: object): Policy => completePolicy(policy) as unknown as Policy;
 const evidence = (passkeys: Partial<Passkey>[], policy: object = {}, rest: Partial<Evidence> = {}): Evidence => ({
   now: NOW,
   passkeys: passkeys.map((members) => ({ ...PASSKEY, ...members })),

@@ -1,0 +1,98 @@
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { ref } from 'lit-html/directives/ref.js';
+import { readField } from './fields.js';
+import { renderProblem } from '../shell/problem.js';
+
+/** What somebody is about to do. */
+export interface Question {
+  readonly title: string;
+  /** What will happen, in sentences. */
+  readonly consequences: readonly string[];
+  /** The words of the button. */
+  readonly action: string;
+  readonly isFinal?: boolean;
+  /** True if the service records a reason. */
+  readonly asksReason?: boolean;
+  /** Does it. The dialog stays open with the problem if it fails. */
+  readonly run: (reason: string) => Promise<void>;
+}
+
+/** A dialog that says what will happen before it happens. */
+export class Confirmation {
+  readonly #update: () => void;
+  #question: Question | undefined;
+  #error: unknown;
+  #isRunning = false;
+  #dialog: HTMLDialogElement | undefined;
+
+  constructor(update: () => void) {
+    this.#update = update;
+  }
+
+  ask(question: Question): void {
+    [this.#question, this.#error, this.#isRunning] = [question, undefined, false];
+    this.#update();
+  }
+
+  render(): TemplateResult | typeof nothing {
+    if (!this.#question) return nothing;
+    const { title, consequences, action, isFinal = false, asksReason = false } = this.#question;
+    return html`<dialog aria-labelledby="confirmation-title" @close=${this.#close} ${ref(this.#show)}>
+      <form @submit=${this.#run}>
+        <h2 id="confirmation-title">${title}</h2>
+        <ul>
+          ${consequences.map((consequence) => html`<li>${consequence}</li>`)}
+        </ul>
+        ${isFinal ? html`<p><strong>Nothing undoes this.</strong></p>` : nothing}
+        ${
+          asksReason
+            ? html`<label>
+                Reason, for the audit log
+                <input name="reason" required maxlength="256" autocomplete="off" autofocus />
+              </label>`
+            : nothing
+        }
+        ${this.#error === undefined ? nothing : renderProblem(this.#error)}
+        <div class="actions">
+          <button type="button" @click=${this.#cancel}>Cancel</button>
+          <button class=${isFinal ? 'danger' : 'primary'} ?disabled=${this.#isRunning}>${action}</button>
+        </div>
+      </form>
+    </dialog>`;
+  }
+
+  readonly #show = (element: Element | undefined): void => {
+    this.#dialog = element as HTMLDialogElement | undefined;
+    if (this.#dialog && !this.#dialog.open) this.#dialog.showModal();
+  };
+
+  readonly #cancel = (): void => {
+    this.#dialog?.close();
+  };
+
+  readonly #close = (): void => {
+    this.#question = undefined;
+    this.#update();
+  };
+
+  readonly #run = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const reason = readField(event.currentTarget as HTMLFormElement, 'reason');
+    const question = this.#question;
+    if (!question || this.#isRunning) return;
+    [this.#isRunning, this.#error] = [true, undefined];
+    this.#update();
+    question
+      .run(reason)
+      .then(
+        () => this.#dialog?.close(),
+        (error: unknown) => {
+          this.#error = error;
+        },
+      )
+      .finally(() => {
+        this.#isRunning = false;
+        this.#update();
+      });
+  };
+}

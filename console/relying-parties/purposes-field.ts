@@ -1,0 +1,86 @@
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { PURPOSE_SETTINGS } from '../explain/party-settings.js';
+import type { Setting } from '../explain/setting.js';
+import { readField } from '../parts/fields.js';
+import { formatValue, readMember } from './draft.js';
+import type { Editing } from './setting-field.js';
+
+/** What the contract allows in the name of a purpose. */
+const NAME = '[A-Za-z0-9._:/\\-]+';
+const PURPOSES = '/policy/purposes';
+
+/** Shows what each purpose demands instead of the policy. */
+export function renderPurposes(editing: Editing): TemplateResult {
+  const { purposes } = editing.draft.policy;
+  const add = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const name = readField(form, 'name');
+    if (!Object.hasOwn(purposes, name)) editing.change?.(pointTo(name), {});
+    form.reset();
+  };
+  return html`
+    ${Object.keys(purposes).map((name) => renderPurpose(name, editing))}
+    <form class="actions" @submit=${add}>
+      <label>
+        Name of another purpose
+        <input name="name" required maxlength="64" pattern=${NAME} placeholder="step-up" autocomplete="off" />
+      </label>
+      <button>Add</button>
+    </form>
+  `;
+}
+
+function pointTo(name: string): string {
+  return `${PURPOSES}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+}
+
+function renderPurpose(name: string, { draft, change }: Editing): TemplateResult {
+  const pointer = pointTo(name);
+  return html`<fieldset class="purpose">
+    <legend><code>${name}</code></legend>
+    ${PURPOSE_SETTINGS.map((setting) =>
+      renderDemand(name, setting, readMember(draft, `${pointer}${setting.pointer}`), (value) => {
+        change?.(`${pointer}${setting.pointer}`, value);
+      }),
+    )}
+    <button type="button" class="danger" @click=${() => change?.(pointer, null)}>Remove ${name}</button>
+  </fieldset>`;
+}
+
+function renderDemand(
+  name: string,
+  { title, does, breaks, form }: Setting,
+  value: unknown,
+  change: (value: unknown) => void,
+): TemplateResult {
+  const take = (event: Event): void => {
+    const { value: text } = event.currentTarget as HTMLInputElement | HTMLSelectElement;
+    change(text === '' ? null : form.kind === 'number' ? Number(text) : text);
+  };
+  return html`<label>
+    ${title}
+    ${
+      form.kind === 'choice'
+        ? html`<select aria-label=${`${title} for ${name}`} @change=${take}>
+            <option value="" .selected=${value === undefined}>as the policy</option>
+            ${form.choices.map(
+              (choice) =>
+                html`<option value=${String(choice.value)} .selected=${choice.value === value}>
+                  ${choice.label}
+                </option>`,
+            )}
+          </select>`
+        : html`<input
+            type="number"
+            aria-label=${`${title} for ${name}`}
+            min="1"
+            max=${form.kind === 'number' ? form.maximum : nothing}
+            placeholder="as the policy"
+            .value=${value === undefined ? '' : formatValue(value)}
+            @change=${take}
+          />`
+    }
+    <span class="faint">${does} ${breaks ?? ''}</span>
+  </label>`;
+}

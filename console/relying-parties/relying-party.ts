@@ -1,0 +1,285 @@
+import { html, nothing, type TemplateResult } from 'lit-html';
+import { type CompleteSettings, listDifferences } from '../explain/setting-differences.js';
+import { Confirmation } from '../parts/confirmation.js';
+import { type Loading, load, renderLoading } from '../parts/loading.js';
+import { renderTime } from '../parts/time.js';
+import { toast } from '../parts/toast.js';
+import { call, type Schemas } from '../shell/api.js';
+import { Problem } from '../shell/problem.js';
+import { linkTo } from '../shell/router.js';
+import type { OpenView, Page, View } from '../shell/view.js';
+import { renderDifferences, renderDryRun, renderWaiting } from './change-review.js';
+import { copySettings, mergeDraft, toBody, writeMember } from './draft.js';
+import { renderState } from './relying-parties.js';
+import { SCENARIOS, type Scenario } from './scenarios.js';
+import { renderSetting } from './setting-field.js';
+import { SETTING_GROUPS } from './setting-groups.js';
+
+export const RELYING_PARTY: View = {
+  path: 'relying-parties/{rpId}',
+  title: 'Relying party',
+  needs: ['relying-parties:read'],
+  open: (page) => new RelyingPartyView(page),
+};
+
+interface DryRun {
+  /** The draft that it is about. */
+  readonly of: CompleteSettings;
+  readonly answer: Loading<Schemas['RelyingPartyDryRun']>;
+}
+
+/** The settings of a relying party as a form: a draft, what it changes, whom it would refuse, and only then the change. */
+class RelyingPartyView implements OpenView {
+  readonly #page: Page;
+  readonly #stored: Loading<Schemas['RelyingParty']>;
+  readonly #active: Loading<number | undefined>;
+  readonly #confirmation: Confirmation;
+  /** What the draft began with. */
+  #party: Schemas['RelyingParty'] | undefined;
+  #base: CompleteSettings | undefined;
+  #draft: CompleteSettings | undefined;
+  #dryRun: DryRun | undefined;
+  #waiting: Schemas['Approval'] | undefined;
+  /** What somebody else has stored since the draft began. */
+  #theirs: Schemas['RelyingParty'] | undefined;
+
+  constructor(page: Page) {
+    this.#page = page;
+    this.#confirmation = new Confirmation(page.update);
+    this.#stored = load(page, async (signal) => {
+      const party = await this.#read(signal);
+      this.#begin(party);
+      return party;
+    });
+    this.#active = load(page, (signal) => this.#countActive(signal));
+  }
+
+  get #rpId(): string {
+    return this.#page.parameters['rpId'] ?? '';
+  }
+
+  get #mayWrite(): boolean {
+    return this.#page.caller.permissions.has('relying-parties:write');
+  }
+
+  #read(signal: AbortSignal): Promise<Schemas['RelyingParty']> {
+    return call('get', '/v1/relying-parties/{rpId}', { path: { rpId: this.#rpId } }, { signal });
+  }
+
+  /** How many passkeys a dry run is about. */
+  async #countActive(signal: AbortSignal): Promise<number | undefined> {
+    if (!this.#page.caller.permissions.has('statistics:read')) return undefined;
+    const { credentials } = await call('get', '/v1/statistics', { query: { rpId: this.#rpId } }, { signal });
+    return credentials?.byStatus.active;
+  }
+
+  render(): TemplateResult {
+    return html`
+      <p><a href=${linkTo(['relying-parties'])}>Relying parties</a></p>
+      <h1 tabindex="-1">${this.#rpId}</h1>
+      ${renderLoading(this.#stored, () => this.#renderParty(this.#party!))} ${this.#confirmation.render()}
+    `;
+  }
+
+  #renderParty(party: Schemas['RelyingParty']): TemplateResult {
+    const [base, draft] = [this.#base!, this.#draft!];
+    const change = this.#mayWrite
+      ? (pointer: string, value: unknown): void => {
+          this.#edit(writeMember(this.#draft!, pointer, value));
+        }
+      : undefined;
+    return html`
+      <p>
+        ${party.name} ${renderState(party)}
+        <span class="faint">version ${party.version}, changed ${renderTime(party.updatedAt)}</span>
+      </p>
+      ${party.warnings.length === 0 ? nothing : renderWarnings(party.warnings)}
+      ${this.#waiting ? renderWaiting(this.#waiting) : nothing}
+      ${this.#mayWrite ? this.#renderScenarios() : renderLacking()}
+      ${this.#mayWrite ? this.#renderChange(party) : nothing}
+      <section aria-label="Settings">
+        ${SETTING_GROUPS.map(
+          ([title, pointers]) => html`
+            <h2>${title}</h2>
+            ${pointers.map((pointer) => renderSetting(pointer, { base, draft, change }))}
+          `,
+        )}
+      </section>
+    `;
+  }
+
+  #begin(party: Schemas['RelyingParty']): void {
+    this.#party = party;
+    this.#base = copySettings(party);
+    this.#draft = this.#base;
+  }
+
+  #edit(draft: CompleteSettings): void {
+    this.#draft = draft;
+    this.#page.update();
+  }
+
+  #renderScenarios(): TemplateResult {
+    return html`<section class="box" aria-labelledby="scenarios">
+      <h2 id="scenarios">What would happen if …</h2>
+      <p>Answers whom a change would refuse. Nothing is stored.</p>
+      <div class="actions">
+        ${SCENARIOS.map(
+          (scenario) =>
+            html`<button
+              @click=${() => {
+                this.#play(scenario);
+              }}
+            >
+              … ${scenario.question}?
+            </button>`,
+        )}
+      </div>
+    </section>`;
+  }
+
+  /** Tries a scenario on top of what is stored. */
+  #play({ changes }: Scenario): void {
+    this.#edit(changes.reduce((draft, [pointer, value]) => writeMember(draft, pointer, value), this.#base!));
+    this.#try();
+    requestAnimationFrame(() => document.querySelector('#change')?.scrollIntoView({ block: 'start' }));
+  }
+
+  #renderChange(party: Schemas['RelyingParty']): TemplateResult {
+    const differences = listDifferences(this.#base!, this.#draft!);
+    const isTried = this.#dryRun?.of === this.#draft && this.#dryRun?.answer.value !== undefined;
+    if (differences.length === 0)
+      return html`<p id="change" class="faint">
+        Open a setting below to change it. Nothing is stored before you have seen whom it refuses.
+      </p>`;
+    return html`<section id="change" class="box" aria-labelledby="changes">
+      <h2 id="changes">Your change</h2>
+      ${renderDifferences(differences, 'What it changes')}
+      ${this.#theirs ? this.#renderConflict(this.#theirs) : nothing}
+      <div class="actions">
+        <button class=${isTried ? '' : 'primary'} @click=${this.#try}>Whom would this refuse?</button>
+        ${
+          isTried
+            ? html`<button
+                class="primary"
+                @click=${() => {
+                  this.#askToPut(party);
+                }}
+              >
+                Store the change …
+              </button>`
+            : html`<span class="faint">First see whom it refuses, then store it.</span>`
+        }
+        <button @click=${this.#drop}>Drop the change</button>
+      </div>
+      ${
+        this.#dryRun?.of === this.#draft
+          ? renderLoading(this.#dryRun!.answer, (answer) => renderDryRun(answer, this.#active.value))
+          : nothing
+      }
+    </section>`;
+  }
+
+  readonly #try = (): void => {
+    const [of, rpId] = [this.#draft!, this.#rpId];
+    const answer = load(this.#page, async (signal) => {
+      const sent = { path: { rpId }, query: { dryRun: true }, body: toBody(of, this.#party!.version) };
+      return (await call('put', '/v1/relying-parties/{rpId}', sent, { signal }).catch((error: unknown) =>
+        this.#noticeConflict(error),
+      )) as Schemas['RelyingPartyDryRun'];
+    });
+    this.#dryRun = { of, answer };
+  };
+
+  readonly #drop = (): void => {
+    [this.#theirs, this.#dryRun] = [undefined, undefined];
+    this.#edit(this.#base!);
+  };
+
+  /** Reads what somebody else has stored meanwhile. @throws the error */
+  async #noticeConflict(error: unknown): Promise<never> {
+    if (error instanceof Problem && error.slug === 'relying-party-conflict') {
+      this.#theirs = await this.#read(this.#page.signal);
+      this.#page.update();
+    }
+    throw error;
+  }
+
+  #renderConflict(theirs: Schemas['RelyingParty']): TemplateResult {
+    const changed = listDifferences(this.#base!, copySettings(theirs));
+    const take = (): void => {
+      const merged = mergeDraft(this.#base!, this.#draft!, theirs);
+      this.#theirs = undefined;
+      this.#begin(theirs);
+      this.#edit(merged);
+    };
+    return html`<section class="verdict warn" role="alert">
+      <h2>Somebody else has changed the relying party meanwhile</h2>
+      <p>It has version ${theirs.version} now. Nothing of yours is stored.</p>
+      ${
+        changed.length === 0
+          ? html`<p>The settings are the same as before.</p>`
+          : renderDifferences(changed, 'What they have changed')
+      }
+      <button class="primary" @click=${take}>Take their changes over, and keep mine</button>
+    </section>`;
+  }
+
+  #askToPut(party: Schemas['RelyingParty']): void {
+    const draft = this.#draft!;
+    const differences = listDifferences(this.#base!, draft);
+    const { wouldRefuse = [] } = this.#dryRun?.answer.value ?? {};
+    const refused = wouldRefuse.reduce(
+      (sum, { credentials, purpose }) => sum + (purpose === undefined ? credentials : 0),
+      0,
+    );
+    this.#confirmation.ask({
+      title: `Store the change of ${party.rpId}?`,
+      consequences: [
+        `${String(differences.length)} ${differences.length === 1 ? 'setting changes' : 'settings change'}: ${differences.map(({ pointer }) => pointer).join(', ')}.`,
+        refused === 0
+          ? 'No passkey that exists is refused by it.'
+          : `${refused.toLocaleString('en')} passkeys that exist are refused from then on.`,
+        'It counts on every replica within seconds, also for ceremonies that have begun.',
+        ...(differences.some(({ weakens }) => weakens) ? [this.#foretellApproval()] : []),
+        'The audit log records it with your identity.',
+      ],
+      action: 'Store the change',
+      run: () => this.#put(draft, party.version),
+    });
+  }
+
+  /** What becomes of a change that demands less. */
+  #foretellApproval(): string {
+    return this.#page.caller.grant.approvalNeeded.includes('relying-parties:write')
+      ? 'It demands less of ceremonies, so it waits for the approval of a second identity. Until then nothing changes.'
+      : 'It demands less of ceremonies, and counts at once: the access policy asks for no approval.';
+  }
+
+  async #put(draft: CompleteSettings, version: number): Promise<void> {
+    const sent = { path: { rpId: this.#rpId }, body: toBody(draft, version) };
+    const answer = await call('put', '/v1/relying-parties/{rpId}', sent).catch((error: unknown) =>
+      this.#noticeConflict(error),
+    );
+    this.#waiting = 'requestedBy' in answer ? answer : undefined;
+    toast(this.#waiting ? 'The change waits for a second identity.' : 'The change is stored.');
+    this.#dryRun = undefined;
+    this.#stored.reload();
+    this.#active.reload();
+  }
+}
+
+function renderWarnings(warnings: Schemas['PolicyWarnings']): TemplateResult {
+  return html`<section class="verdict warn">
+    <h2>What browsers and authenticators will not do now</h2>
+    <ul>
+      ${warnings.map(({ pointer, detail }) => html`<li><code>${pointer}</code> ${detail}</li>`)}
+    </ul>
+  </section>`;
+}
+
+function renderLacking(): TemplateResult {
+  return html`<p class="faint lacking">
+    You can look, and change nothing: <code>relying-parties:write</code> would let you try changes and store them.
+  </p>`;
+}
