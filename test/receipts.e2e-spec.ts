@@ -92,7 +92,9 @@ const toKey = (jwk: Jwk): KeyObject => createPublicKey({ key: jwk, format: 'jwk'
 
 describe('a receipt', () => {
   it('verifies in another JOSE library, by the published keys', async () => {
+    const before = await service.readMetric('passkey_receipts_total');
     const { receipt } = await receive(synced);
+    expect(await service.readMetric('passkey_receipts_total')).toBe(before + 1);
     const { keys } = requireStatus(await getKeys(), 200);
     const jwk = keys.find(({ kid }) => kid === decode(receipt, 0)['kid'])!;
     const options = {

@@ -303,6 +303,18 @@ describe('the bounds of the outbox', () => {
     expect(event).toMatchObject({ unmapped: { stream_id: receiver.id, beyond: 5, expired: 0 } });
   });
 
+  it('count the streams by their status, for the dashboard', async () => {
+    const receiver = await Receiver.create(service.client, 'auth-service');
+    const read = async (status: string): Promise<number> => {
+      await upkeep();
+      const text = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
+      return Number(new RegExp(`^passkey_signal_streams\\{status="${status}"\\} (\\d+)$`, 'm').exec(text)?.[1]);
+    };
+    const [enabled, paused] = [await read('enabled'), await read('paused')];
+    await service.sql(`UPDATE signal_stream SET status = 'paused' WHERE id = $1`, [receiver.id]);
+    expect([await read('enabled'), await read('paused')]).toEqual([enabled - 1, paused + 1]);
+  });
+
   it('drop what is older than the retention, and nothing younger: a receiver that sleeps a day loses nothing', async () => {
     const receiver = await Receiver.create(service.client, 'auth-service');
     const { id } = await register();

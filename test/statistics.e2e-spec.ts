@@ -44,16 +44,21 @@ const ask = (query: Record<string, string>, identity = 'operator', client = serv
 const show = async (query: Record<string, string> = {}): Promise<Shown> =>
   requireStatus(await ask({ rpId: login.rpId, ...query }), 200);
 
-/** Sequences what is pending, and counts it at both replicas at once. */
-async function settle(): Promise<void> {
+async function sequence(): Promise<void> {
   const { app } = service.running;
-  for (const running of [service.running, other.running])
-    await running.app.get(ChallengeCounts, { strict: false }).write();
   const pending = app.get(PendingEventsRepository, { strict: false });
   while ((await pending.findOldest()) !== undefined) {
     service.clock.advance(1);
     await app.get(CheckpointScheduler, { strict: false }).tick();
   }
+}
+
+/** Sequences what is pending, and counts it at both replicas at once. */
+async function settle(): Promise<void> {
+  const { app } = service.running;
+  for (const running of [service.running, other.running])
+    await running.app.get(ChallengeCounts, { strict: false }).write();
+  await sequence();
   const counters = [service.running, other.running].map(({ app: each }) =>
     each.get(StatisticsCounter, { strict: false }),
   );
@@ -245,6 +250,30 @@ describe('GET /v1/statistics', () => {
     }
     await settle();
     expectNow((await show()).ceremonies.computedAt);
+  });
+
+  it('has a time for the alert, which stands still while the counts do not get on', async () => {
+    const read = async (counts: string): Promise<number> => {
+      const text = await (await fetch(`${service.running.managementUrl}/metrics`)).text();
+      const name = 'passkey_statistics_current_timestamp_seconds';
+      return Number(new RegExp(`^${name}\\{counts="${counts}"\\} (\\S+)$`, 'm').exec(text)?.[1]);
+    };
+    const now = (): number => service.clock.now().getTime() / 1_000;
+    await settle();
+    await service.sql(`ALTER TABLE statistic_log ADD CONSTRAINT stop CHECK (next_leaf < 0) NOT VALID`);
+    try {
+      await login.register('late', new Authenticator());
+      await sequence();
+      const since = await read('ceremonies');
+      service.clock.advance(1_000);
+      await service.running.app.get(StatisticsCounter, { strict: false }).tick();
+      expect(await read('ceremonies')).toBe(since);
+      expect(await read('passkeys')).toBeCloseTo(now(), 0);
+    } finally {
+      await service.sql(`ALTER TABLE statistic_log DROP CONSTRAINT stop`);
+    }
+    await settle();
+    expect(now() - (await read('ceremonies'))).toBeLessThan(5);
   });
 
   it.each<[string, () => Record<string, string>, string]>([

@@ -10,6 +10,7 @@ import { Problem } from '../http/problem.js';
 import { type Assured, isAttested, toAcr, toAmr } from './assurance.js';
 import type { ReceiptRequestDto } from './dto/receipt-request.dto.js';
 import { ReceiptKeys } from './receipt-keys.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { type JwtSigner, signJwt } from '../signing-keys/sign-jwt.js';
 
 /** The `typ` of a receipt's header (RFC 8725 §3.11). */
@@ -46,6 +47,7 @@ export class Receipts {
     private readonly access: AccessService,
     private readonly refusals: Refusals,
     private readonly authenticators: AuthenticatorsService,
+    private readonly metrics: Metrics,
   ) {
     this.issuer = `passkey-manager/${deploymentName}`;
   }
@@ -66,7 +68,9 @@ export class Receipts {
     const { audience } = request;
     const key = await this.authorize(context, audience);
     const verified = await verify();
-    return { ...verified, receipt: this.issue(verified, ceremony, audience, key) };
+    const receipt = this.issue(verified, ceremony, audience, key);
+    this.metrics.receipts.inc({ ceremony });
+    return { ...verified, receipt };
   }
 
   /** @returns the key that will sign. The event of the ceremony names it, so a reload between does not change it. */

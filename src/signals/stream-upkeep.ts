@@ -14,7 +14,7 @@ import type { SignalLimits } from '../config/signal-settings.js';
 import { RepeatedWork } from '../config/repeated-work.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { type Backlog, SignalRepository } from './signal.repository.js';
-import type { StreamEntity } from './stream.entity.js';
+import { STREAM_STATUSES, type StreamEntity } from './stream.entity.js';
 import { StreamRepository } from './stream.repository.js';
 
 const INTERVAL_MS = 10_000;
@@ -78,7 +78,10 @@ export class StreamUpkeep implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   async run(): Promise<void> {
-    for (const { owner, id } of await this.streams.listAll()) {
+    const all = await this.streams.listAll();
+    for (const status of STREAM_STATUSES)
+      this.metrics.signals.streams.set({ status }, all.filter((stream) => stream.status === status).length);
+    for (const { owner, id } of all) {
       await this.streams.transaction(async (manager) => {
         const stream = await this.streams.lock(manager, owner, id);
         if (stream) await this.keep(manager, stream);

@@ -44,6 +44,9 @@ export interface HourCount {
 /** The driver returns a time without a value as a number. */
 type Stored<Row> = { readonly [name in keyof Row]: Row[name] extends Date | null ? Date | number | null : Row[name] };
 
+/** What a turn came to: all leaves are counted, there may be more, or another replica counts. */
+export type CountTurn = 'all' | 'more' | 'taken';
+
 /** How much of the log is counted. */
 export interface CountedLog {
   /** The time of the last event that is counted; null: none is. */
@@ -121,22 +124,22 @@ export class CeremonyCountsRepository {
     return READ_HOURS.run(this.dataSource, [rpId, from, to]);
   }
 
-  /** Counts the next leaves. @returns true if there may be more; false also if another replica counts */
-  count(now: Date): Promise<boolean> {
+  /** Counts the next leaves. */
+  count(now: Date): Promise<CountTurn> {
     return this.dataSource.transaction('READ COMMITTED', async (manager) => {
       const [turn] = await manager.query<{ next_leaf: number | null }[]>(
         'SELECT next_leaf FROM statistic_log FOR UPDATE SKIP LOCKED',
       );
-      if (!turn) return false;
+      if (!turn) return 'taken';
       const next = turn.next_leaf ?? (await this.begin(manager, now));
       const [counted] = await COUNT_LEAVES.run(manager, [next]);
       const { leaves, last, event } = counted!;
-      if (last === null) return false;
+      if (last === null) return 'all';
       await manager.query('UPDATE statistic_log SET next_leaf = $1, counted_at = $2', [
         last + 1,
         new Date(parseIdTime(event!)),
       ]);
-      return leaves === LEAVES;
+      return leaves === LEAVES ? 'more' : 'all';
     });
   }
 

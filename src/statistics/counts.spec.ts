@@ -50,7 +50,7 @@ const addEvent = (text: string, members: { type?: string; rpId?: string | null; 
   );
 
 async function countAll(repository = ceremonies, now = NOW): Promise<void> {
-  while (await repository.count(now));
+  while ((await repository.count(now)) === 'more');
 }
 const readAll = () =>
   database.sql<{ rp_id: string; hour: number; ceremony: string; kind: string; reason: string; count: number }>(

@@ -1,8 +1,11 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { CONFIG, type Config, isFirstWorker } from '../config/config.js';
-import { CeremonyCountsRepository, HOUR_MS } from './ceremony-counts.repository.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { CeremonyCountsRepository, type CountTurn, HOUR_MS } from './ceremony-counts.repository.js';
 import { CredentialCountsRepository } from './credential-counts.repository.js';
+
+type Counts = 'ceremonies' | 'passkeys';
 
 const INTERVAL_MS = 1_000;
 /** The most statements that count leaves at a time. */
@@ -18,7 +21,7 @@ const REST = 4;
 export class StatisticsCounter implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger(StatisticsCounter.name);
   private readonly isActive: boolean;
-  private readonly failing = new Set<string>();
+  private readonly failing = new Set<Counts>();
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<unknown> = Promise.resolve();
   private stopped = false;
@@ -28,13 +31,17 @@ export class StatisticsCounter implements OnApplicationBootstrap, OnModuleDestro
     @Inject(CLOCK) private readonly clock: Clock,
     private readonly ceremonies: CeremonyCountsRepository,
     private readonly credentials: CredentialCountsRepository,
+    private readonly metrics: Metrics,
     @Inject(CONFIG) config: Pick<Config, 'worker'>,
   ) {
     this.isActive = isFirstWorker(config);
   }
 
   onApplicationBootstrap(): void {
-    if (this.isActive) this.scheduleTick(INTERVAL_MS);
+    if (!this.isActive) return;
+    // So that counts that never succeed grow old, too.
+    for (const counts of ['ceremonies', 'passkeys'] as const) this.noteCurrent(counts);
+    this.scheduleTick(INTERVAL_MS);
   }
 
   /** Waits for a count that is under way. */
@@ -59,6 +66,7 @@ export class StatisticsCounter implements OnApplicationBootstrap, OnModuleDestro
     await this.attempt('ceremonies', () => this.countCeremonies(now));
     await this.attempt('passkeys', async () => {
       if (await this.credentials.isDue(now)) await this.credentials.walk(now);
+      this.noteCurrent('passkeys');
     });
   }
 
@@ -66,12 +74,17 @@ export class StatisticsCounter implements OnApplicationBootstrap, OnModuleDestro
     const hour = Math.floor(now.getTime() / HOUR_MS);
     if (hour !== this.purgedHour) await this.ceremonies.purge(now);
     this.purgedHour = hour;
-    if (!(await this.ceremonies.readLog()).isBehind) return;
-    for (let statement = 0; statement < MOST_STATEMENTS && !this.stopped; statement += 1)
-      if (!(await this.ceremonies.count(now))) return;
+    let turn: CountTurn = (await this.ceremonies.readLog()).isBehind ? 'more' : 'all';
+    for (let statement = 0; turn === 'more' && statement < MOST_STATEMENTS && !this.stopped; statement += 1)
+      turn = await this.ceremonies.count(now);
+    if (turn === 'all') this.noteCurrent('ceremonies');
   }
 
-  private async attempt(counted: string, count: () => Promise<void>): Promise<void> {
+  private noteCurrent(counts: Counts): void {
+    this.metrics.statistics.current.set({ counts }, this.clock.now().getTime() / 1_000);
+  }
+
+  private async attempt(counted: Counts, count: () => Promise<void>): Promise<void> {
     try {
       await count();
       this.failing.delete(counted);

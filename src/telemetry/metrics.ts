@@ -4,7 +4,9 @@ import { MigrationMetrics } from './migration-metrics.js';
 import type { PoolReading } from './pool-reading.js';
 import { registerProcessMetrics } from './process-metrics.js';
 import { createPushMetrics } from './push-metrics.js';
+import { createReceiptCounter } from './receipt-counter.js';
 import { createSignalMetrics } from './signal-metrics.js';
+import { createStatisticsMetrics } from './statistics-metrics.js';
 import { VERSION } from './version.js';
 
 /** From a fast answer to one that has waited for the limits of the database. Seconds. */
@@ -311,6 +313,8 @@ export class Metrics {
   });
 
   readonly signals = createSignalMetrics(this.registry);
+  readonly statistics = createStatisticsMetrics(this.registry);
+  readonly receipts = createReceiptCounter(this.registry);
   /** Absent if no FIDO metadata is configured. */
   readonly metadataInfo = new Gauge({
     name: 'passkey_metadata_info',

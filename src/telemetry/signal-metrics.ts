@@ -15,6 +15,14 @@ const createMetrics = (registers: Registry[]) => ({
     registers,
   }),
 
+  streams: new Gauge({
+    name: 'passkey_signal_streams',
+    help: 'Streams of signals by their status',
+    labelNames: ['status'],
+    aggregator: 'max',
+    registers,
+  }),
+
   delay: new Histogram({
     name: 'passkey_signal_delivery_seconds',
     help: 'Time from a change to an answer or a request that carries its signal, once for each delivery',
