@@ -40,6 +40,8 @@ WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/built ./dist
 COPY package.json LICENSE ./
+# `node dist/commands/evidence.js` reads the table of requirements.
+COPY docs/compliance.md ./docs/
 # For `node dist/commands/migrate.js --grants`.
 COPY deploy/postgres/*.sql ./deploy/postgres/
 # Nothing outside a container reaches its loopback, so the mutual TLS listener binds every address. The management listener

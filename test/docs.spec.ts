@@ -10,6 +10,7 @@ const PAGES = [
   'docs/console.md',
   'docs/deployment.md',
   'docs/domain-change.md',
+  'docs/evidence.md',
   'docs/runbook.md',
   'docs/payments.md',
   'docs/portability.md',
@@ -45,8 +46,9 @@ const TABLE = /^\| (?:no\.|number|control) /;
 const EXEMPT = /Not applicable|All of it\./;
 /** An item of the list below such a table: the row's first cell, and at least one line of code or tests. */
 const EVIDENCE = /^- \*\*([^*]+)\*\*.*\n {2}- /gm;
-/** Files that a build or a start makes. */
-const MADE = /^(?:openapi\.json|audit\.pub)$/;
+/** Files that a build, a start or `npm run evidence` makes. */
+const MADE =
+  /^(?:openapi\.json|audit\.pub|(?:architecture\.calm|[sc]bom\.cdx|access-matrix|audit-log|clocks|compliance|evidence|key-ages|restores|reviews)\.json)$/;
 
 /** The texts that must use the glossary's words: the source and the documents, except those about outside software. */
 const TEXTS = [

@@ -159,6 +159,7 @@ await describe('The image', async () => {
     'audit-archive',
     'audit-report',
     'audit-verify',
+    'evidence',
     'inventory',
     'keys',
     'migrate',

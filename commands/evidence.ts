@@ -1,0 +1,188 @@
+/**
+ * Writes what an assessor asks for into a directory with a signed index, and verifies such a directory. `--help` describes the
+ * arguments, docs/evidence.md the files.
+ *
+ * evidence/collect.ts collects the parts and writes them, and a file beside it makes each part. evidence/signed-index.ts signs and
+ * verifies a directory. This file reads the arguments, opens the database, and says how it ended.
+ */
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { AuditCheckpointEntity } from '../src/audit-log/log.entities.js';
+import { prepareDevelopment, startEmbeddedPostgres } from '../src/app/development-files.js';
+import { type Config, ConfigError, readConfig } from '../src/config/config.js';
+import { describeProgramFailure } from '../src/database/connection-failure.js';
+import {
+  type Arguments,
+  EXIT,
+  type ExitCode,
+  type Program,
+  ProgressLine,
+  readArguments,
+  reportUsage,
+  UsageError,
+} from './command-line.js';
+import { openToRead } from './database-login.js';
+import { collectEvidence, writeEvidence } from './evidence/collect.js';
+import { IndexError, SUMS, verifyDirectory } from './evidence/signed-index.js';
+import { readKeyFiles } from './key-files.js';
+
+const PROGRAM = {
+  command: 'npm run evidence --',
+  imageCommand: 'node dist/commands/evidence.js',
+  usage: [
+    '--out DIR [--results FILE]… [--checkpoints NOTES]… [--reviews DIR] [--drill FILE]… [--calm-schemas DIR]',
+    '--verify DIR --key FILE…',
+  ],
+  about:
+    'Writes what an assessor asks for: the architecture (CALM), bills of software and cryptography (CycloneDX), the access matrix with last uses, the requirements with their tests, ages of keys and certificates, clocks, the verified audit log, reviews and restores. An index has the SHA-256 of each file, and the keys of the audit log sign it. It runs with the settings of the service, where its files are, and changes nothing. With --verify it verifies such a directory, without a database and without a network.',
+  options: {
+    out: { value: 'DIR', text: 'The directory to write, which must not exist or be empty.' },
+    results: {
+      value: 'FILE',
+      text: 'Results of tests: npm test -- --json --outputFile=FILE, and the same of npm run test:long. Give the option once for each file.',
+      multiple: true,
+    },
+    checkpoints: {
+      value: 'NOTES',
+      text: 'Checkpoints that were kept outside, against which the log is held, besides PASSKEY_AUDIT_ANCHOR_FILE. Give the option once for each file.',
+      multiple: true,
+    },
+    reviews: { value: 'DIR', text: 'The directory where reviewers keep the reports of npm run audit:report.' },
+    drill: {
+      value: 'FILE',
+      text: 'The output of npm run drill or npm run continuity. Give the option once for each file.',
+      multiple: true,
+    },
+    'calm-schemas': {
+      value: 'DIR',
+      text: 'The meta-schemas of CALM, calm/release/1.2/meta of FINOS, to validate the architecture against.',
+    },
+    verify: { value: 'DIR', text: 'A directory of evidence to verify.' },
+    key: {
+      value: 'FILE',
+      text: 'With --verify: the verifier keys of the audit log, one a line (GET /v1/audit/key), from elsewhere than DIR. If the keys were changed, give the option once for each file, the oldest first.',
+      multiple: true,
+    },
+  },
+  environment: {
+    'PASSKEY_…': 'The settings of the service; docs/runbook.md lists them.',
+    DATABASE_URL: 'The database. The role passkey_auditor is enough. In development, the embedded one without it.',
+  },
+  examples: [
+    '--out evidence',
+    '--out evidence --results test.json --results long.json --reviews reports --drill drill.txt',
+    '--verify evidence --key audit.pub',
+  ],
+  exitCodes: {
+    [EXIT.done]: 'The evidence is written, or it verifies.',
+    [EXIT.failed]:
+      'The evidence is written, and the output names what does not hold, such as the log; or it does not verify, and the output names each file that is altered, missing or added.',
+    [EXIT.couldNotRun]:
+      'The arguments or the settings are wrong, or a file or the database could not be read. Nothing is written.',
+  },
+} as const satisfies Program;
+
+const progress = new ProgressLine(100);
+
+async function write(out: string, { values }: Arguments<typeof PROGRAM.options>): Promise<ExitCode> {
+  demandEmpty(out);
+  const config = readConfig(process.env);
+  for (const sentence of config.unknownSettings) console.error(sentence);
+  if (!config.production) await prepareDevelopment(config.dataDir);
+  const { url, stop } = await openDatabase(config);
+  try {
+    const dataSource = await openToRead({ url, passwordFile: config.databasePasswordFile }, [AuditCheckpointEntity]);
+    try {
+      const given = {
+        checkpoints: values.checkpoints,
+        results: values.results,
+        reviews: values.reviews,
+        drills: values.drill,
+        calmSchemas: values['calm-schemas'],
+      };
+      const collected = await collectEvidence(config, dataSource, given, findRoot(), new Date(), (step) => {
+        progress.show(step);
+      });
+      await writeEvidence(collected, out);
+      progress.clear();
+      return report(out, collected.parts);
+    } finally {
+      await dataSource.destroy();
+    }
+  } finally {
+    await stop();
+  }
+}
+
+/** Refuses a directory that has something in it. @throws UsageError */
+function demandEmpty(directory: string): void {
+  const stat = statSync(directory, { throwIfNoEntry: false });
+  if (!stat) return;
+  if (!stat.isDirectory()) throw new UsageError(`${directory} is a file.`);
+  if (readdirSync(directory).length > 0)
+    throw new UsageError(`${directory} is not empty: evidence goes into a directory of its own.`);
+}
+
+function report(
+  out: string,
+  parts: readonly { readonly open: readonly string[]; readonly faults: readonly string[] }[],
+): ExitCode {
+  const [faults, open] = [parts.flatMap((part) => part.faults), parts.flatMap((part) => part.open)];
+  console.log(
+    `${out} has ${String(parts.length)} parts, and ${String(open.length)} open questions: begin at README.md.`,
+  );
+  for (const fault of faults) console.error(fault);
+  return faults.length === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** The embedded database is started for this run, as a start of the service does. */
+async function openDatabase({ databaseUrl, dataDir }: Config): Promise<{ url: string; stop: () => Promise<void> }> {
+  if (databaseUrl !== undefined) return { url: databaseUrl, stop: () => Promise.resolve() };
+  const embedded = await startEmbeddedPostgres(dataDir);
+  return { url: embedded.url, stop: () => embedded.stop() };
+}
+
+/** Finds the directory of the project, above the build. */
+function findRoot(): string {
+  let directory = import.meta.dirname;
+  while (!existsSync(join(directory, 'package.json')) && dirname(directory) !== directory)
+    directory = dirname(directory);
+  return directory;
+}
+
+async function verify(directory: string, keyFiles: readonly string[]): Promise<ExitCode> {
+  const { files, signed } = await verifyDirectory(directory, readKeyFiles(keyFiles));
+  const keys = signed.keys.map(({ name, keyId, algorithm }) => `${algorithm} (${name}+${keyId})`).join(' and ');
+  console.log(
+    `${directory} verifies: ${String(files.length)} files are as ${SUMS} lists them.\n  signed   ${signed.time ? `${signed.time.toISOString()}, ` : ''}by ${keys}`,
+  );
+  return EXIT.done;
+}
+
+function run(given: Arguments<typeof PROGRAM.options>): Promise<ExitCode> {
+  const { out, verify: directory, key } = given.values;
+  if ((out === undefined) === (directory === undefined)) throw new UsageError('Give --out or --verify.');
+  if (directory !== undefined) {
+    if (key.length === 0) throw new UsageError('--verify needs --key.');
+    return verify(directory, key);
+  }
+  if (key.length > 0) throw new UsageError('--key is for --verify.');
+  return write(out!, given);
+}
+
+const given = readArguments(PROGRAM);
+try {
+  process.exitCode = await run(given);
+} catch (error) {
+  progress.clear();
+  if (error instanceof IndexError) {
+    console.error(
+      `${given.values.verify ?? 'The directory'} does not verify:\n${error.findings.map((each) => `  ${each}`).join('\n')}`,
+    );
+    process.exitCode = EXIT.failed;
+  } else {
+    if (error instanceof UsageError) reportUsage(PROGRAM, error.message);
+    else console.error(error instanceof ConfigError ? error.message : describeProgramFailure(error));
+    process.exitCode = EXIT.couldNotRun;
+  }
+}
