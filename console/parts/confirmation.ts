@@ -63,7 +63,10 @@ export class Confirmation {
 
   readonly #show = (element: Element | undefined): void => {
     this.#dialog = element as HTMLDialogElement | undefined;
-    if (this.#dialog && !this.#dialog.open) this.#dialog.showModal();
+    // It gets here before it is in the document.
+    queueMicrotask(() => {
+      if (this.#dialog?.isConnected && !this.#dialog.open) this.#dialog.showModal();
+    });
   };
 
   readonly #cancel = (): void => {

@@ -6,7 +6,7 @@ import { formatValue, readMember } from './draft.js';
 import type { Editing } from './setting-field.js';
 
 /** What the contract allows in the name of a purpose. */
-const NAME = '[A-Za-z0-9._:/\\-]+';
+const NAME = '[A-Za-z0-9._:\\/\\-]+';
 const PURPOSES = '/policy/purposes';
 
 /** Shows what each purpose demands instead of the policy. */
