@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { PushFiles } from '../src/push/push-files.js';
-import { AuthorizationSeal } from '../src/signals/authorization-seal.js';
 import { AuditLog } from './support/audit-log.js';
 import { requireStatus } from './support/ceremonies.js';
 import { accept, type Behaviour } from './support/push-receiver.js';
@@ -56,25 +55,6 @@ describe('RFC 8935 §2.1 Transmitting a SET', () => {
     await expect(
       jwtVerify(pushing.receiver.received[0]!.token, createLocalJWKSet(keys), options),
     ).resolves.toBeDefined();
-  });
-
-  it('sends the authorization header of the stream, which the database does not show', async () => {
-    const header = 'Bearer a-secret-of-the-receiver';
-    const sealed = pushing.service.running.app.get(AuthorizationSeal).seal(STREAM, header);
-    await pushing.openStream({ push_authorization: sealed });
-    await pushing.signal('ada');
-    await pushing.untilDelivered();
-    expect(pushing.receiver.received[0]!.headers.authorization).toBe(header);
-    const [row] = await pushing.service.sql<{ text: string }>('SELECT signal_stream::text AS text FROM signal_stream');
-    expect(row!.text).not.toContain(Buffer.from(header).toString('hex'));
-  });
-
-  it('opens no header that was sealed for another stream, and says so', async () => {
-    const sealed = pushing.service.running.app.get(AuthorizationSeal).seal(crypto.randomUUID(), 'Bearer other');
-    await pushing.openStream({ push_authorization: sealed });
-    await pushing.signal('ada');
-    expect(await pushing.untilFailing()).toBe('the key that sealed its Authorization header is gone');
-    expect(pushing.receiver.received).toEqual([]);
   });
 });
 

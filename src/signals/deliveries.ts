@@ -44,7 +44,7 @@ export class Deliveries {
     const objection = this.sender.findObjection(endpointUrl);
     if (objection !== undefined) throw createMalformedProblem(objection, '/delivery/endpoint_url');
     const kept = present?.endpointUrl === endpointUrl ? (present.pushAuthorization ?? null) : null;
-    const pushAuthorization = header === undefined ? kept : this.seal.seal(streamId, header);
+    const pushAuthorization = header === undefined ? kept : this.seal.seal({ id: streamId, endpointUrl }, header);
     return { deliveryMethod: PUSH, endpointUrl, pushAuthorization, ...UNTRIED };
   }
 }

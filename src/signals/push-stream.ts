@@ -4,7 +4,7 @@ import { AuditService } from '../audit/audit.service.js';
 import { CLOCK, type Clock } from '../config/clock.js';
 import { PushError, PushSender } from '../push/push-sender.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { AuthorizationSeal } from './authorization-seal.js';
+import { AuthorizationSeal, type SealFault } from './authorization-seal.js';
 import { judgeAnswer, type PushOutcome } from './push-answer.js';
 import { type PushedStream, PushRepository } from './push.repository.js';
 import { buildSetClaims } from './set.js';
@@ -50,7 +50,8 @@ export interface EndSignals {
   readonly now: AbortSignal;
 }
 
-type Failure = Extract<PushOutcome, { kind: 'failed' }>;
+/** A failure pauses the stream at once if it is final: nothing but a change of the stream helps. */
+type Failure = Extract<PushOutcome, { kind: 'failed' }> & { readonly isFinal?: true };
 
 /**
  * Pushes the signals of one stream while this replica has its lease (RFC 8935). The SETs of a subject go one after the other, each
@@ -102,7 +103,10 @@ export class StreamPusher {
     return failure;
   }
 
-  private async pushSignal(turn: Turn, signal: SignalEntity): Promise<PushOutcome | { readonly kind: 'denied' }> {
+  private async pushSignal(
+    turn: Turn,
+    signal: SignalEntity,
+  ): Promise<PushOutcome | Failure | { readonly kind: 'denied' }> {
     const { stream, holder } = turn;
     // By the policy as it is now: the row may be older, and SQL may have changed it.
     const receiver = this.access.findReceiver(stream.owner);
@@ -121,9 +125,11 @@ export class StreamPusher {
     return outcome;
   }
 
-  private async send({ stream, end }: Turn, signal: SignalEntity): Promise<PushOutcome> {
+  private async send({ stream, end }: Turn, signal: SignalEntity): Promise<PushOutcome | Failure> {
     const authorization = await this.openAuthorization(stream);
-    if (authorization === undefined) return fail('the key that sealed its Authorization header is gone');
+    if (authorization === 'key-unknown') return fail('the key that sealed its Authorization header is gone');
+    if (authorization === 'altered')
+      return { ...fail('its Authorization header was sealed for another stream or endpoint_url'), isFinal: true };
     const set = await this.keys.sign(buildSetClaims(signal, stream, this.keys.issuer), stream);
     const headers = { 'content-type': 'application/secevent+jwt', accept: 'application/json', ...authorization };
     try {
@@ -135,13 +141,14 @@ export class StreamPusher {
     }
   }
 
-  /** @returns undefined: no present key opens it */
-  private async openAuthorization({ id, authorization }: PushedStream): Promise<object | undefined> {
+  private async openAuthorization(stream: PushedStream): Promise<object | SealFault> {
+    const { id, authorization } = stream;
     if (authorization === null) return {};
-    const opened = this.seal.open(id, authorization);
-    if (opened?.isOld === true)
-      await this.streams.replaceAuthorization(id, this.seal.seal(id, opened.header), authorization);
-    return opened && { authorization: opened.header };
+    const opened = this.seal.open(stream, authorization);
+    if (typeof opened === 'string') return opened;
+    const renewed = this.seal.renew(stream, authorization);
+    if (renewed) await this.streams.replaceAuthorization(id, renewed, authorization);
+    return { authorization: opened.header };
   }
 
   private async noteFailure({ stream, holder, hasSucceeded, end }: Turn, failure: Failure): Promise<void> {
@@ -154,9 +161,9 @@ export class StreamPusher {
     if (!state) return;
     const told = { stream: stream.id, owner: stream.owner, reason: failure.reason };
     if (state.failures === 1) this.logger.warn({ message: 'a signal cannot be pushed', ...told });
-    if (state.secondsFailing * 1_000 < deadAfterMs) return;
+    if (failure.isFinal !== true && state.secondsFailing * 1_000 < deadAfterMs) return;
     if (!(await this.streams.pause(stream.id, `push failed: ${failure.reason}`, this.clock.now()))) return;
-    this.logger.error({ message: 'a stream is paused: its pushes have failed for too long', ...told });
+    this.logger.error({ message: 'a stream is paused: its pushes fail', ...told });
     this.metrics.pushes.pausedStreams.inc();
     this.audit.recordEventually({
       type: 'signal-stream.update',

@@ -13,6 +13,7 @@ import { CONFIG, type Config } from '../config/config.js';
 import type { SignalLimits } from '../config/signal-settings.js';
 import { RepeatedWork } from '../config/repeated-work.js';
 import { Metrics } from '../telemetry/metrics.js';
+import { AuthorizationSeal } from './authorization-seal.js';
 import { type Backlog, SignalRepository } from './signal.repository.js';
 import { STREAM_STATUSES, type StreamEntity } from './stream.entity.js';
 import { StreamRepository } from './stream.repository.js';
@@ -55,6 +56,7 @@ export class StreamUpkeep implements OnApplicationBootstrap, BeforeApplicationSh
   constructor(
     private readonly streams: StreamRepository,
     private readonly signals: SignalRepository,
+    private readonly seal: AuthorizationSeal,
     private readonly access: AccessService,
     private readonly audit: AuditService,
     private readonly metrics: Metrics,
@@ -95,6 +97,7 @@ export class StreamUpkeep implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   private async keep(manager: EntityManager, stream: StreamEntity): Promise<void> {
+    await this.renewSeal(manager, stream);
     const { id, owner, status } = stream;
     const receiver = this.access.findReceiver(owner);
     if (receiver && JSON.stringify(receiver.relyingParties) !== JSON.stringify(stream.relyingParties)) {
@@ -105,6 +108,14 @@ export class StreamUpkeep implements OnApplicationBootstrap, BeforeApplicationSh
     const seconds = getInactivitySeconds(this.limits);
     if (status !== 'disabled' && this.ageOf(stream.activeAt) > seconds) await this.disable(manager, stream, seconds);
     else await this.bound(manager, stream);
+  }
+
+  /** Also while nothing is pushed, so that a key may go, and that a header is bound to the URL that it has now. */
+  private async renewSeal(manager: EntityManager, stream: StreamEntity): Promise<void> {
+    const { id, endpointUrl, pushAuthorization } = stream;
+    if (endpointUrl === null || !pushAuthorization) return;
+    const renewed = this.seal.renew({ id, endpointUrl }, pushAuthorization);
+    if (renewed) await this.streams.update(stream, { pushAuthorization: renewed }, manager);
   }
 
   private async bound(manager: EntityManager, stream: StreamEntity): Promise<void> {

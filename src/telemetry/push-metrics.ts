@@ -24,7 +24,7 @@ export function createPushMetrics(registry: Registry): PushMetrics {
     }),
     pausedStreams: new Counter({
       name: 'passkey_signal_push_paused_streams_total',
-      help: 'Streams that this replica has paused because their pushes had failed for too long',
+      help: 'Streams that this replica has paused because their pushes had failed for too long, or their endpoint had been changed by SQL',
       registers,
     }),
   };

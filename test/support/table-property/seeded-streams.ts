@@ -45,7 +45,10 @@ export class SeededStreams {
     const { id } = await Receiver.create(client, 'fraud', members);
     await owner.query(
       'UPDATE signal_stream SET delivery_method = $2, endpoint_url = $3, push_authorization = $4 WHERE id = $1',
-      [...[id, PUSH, ENDPOINT], this.transmitter.of(AuthorizationSeal).seal(id, 'Bearer a-secret')],
+      [
+        ...[id, PUSH, ENDPOINT],
+        this.transmitter.of(AuthorizationSeal).seal({ id, endpointUrl: ENDPOINT }, 'Bearer a-secret'),
+      ],
     );
     const other = randomUUID();
     const found = new Map([MODEL, other].map((aaguid) => [aaguid, 'USER_VERIFICATION_BYPASS']));
