@@ -10,6 +10,7 @@ export interface PageFile {
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.svg': 'image/svg+xml',
 };
@@ -25,7 +26,7 @@ const FOLDER = fileURLToPath(new URL('../../console', import.meta.url));
  */
 export function readPageFiles(folder = FOLDER): ReadonlyMap<string, PageFile> {
   const files = new Map<string, PageFile>();
-  for (const name of globSync('**/*.{html,js,css,svg}', { cwd: folder })) {
+  for (const name of globSync('**/*.{html,js,json,css,svg}', { cwd: folder })) {
     const content = readFileSync(join(folder, name));
     files.set(`/${name.split(sep).join('/')}`, { type: TYPES[extname(name)]!, content });
   }
