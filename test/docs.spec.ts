@@ -48,7 +48,7 @@ const EXEMPT = /Not applicable|All of it\./;
 const EVIDENCE = /^- \*\*([^*]+)\*\*.*\n {2}- /gm;
 /** Files that a build, a start or `npm run evidence` makes. */
 const MADE =
-  /^(?:openapi\.json|audit\.pub|(?:architecture\.calm|[sc]bom\.cdx|access-matrix|audit-log|clocks|compliance|evidence|key-ages|restores|reviews)\.json)$/;
+  /^(?:openapi\.json|audit\.pub|(?:architecture\.calm|[sc]bom\.cdx|access-matrix|audit-log|clocks|compliance|database-roles|evidence|key-ages|restores|reviews)\.json)$/;
 
 /** The texts that must use the glossary's words: the source and the documents, except those about outside software. */
 const TEXTS = [

@@ -12,6 +12,7 @@ import { describeClocks } from './clocks.js';
 import { describeCompliance } from './compliance.js';
 import { describeCryptography } from './crypto-bom.js';
 import { describeKeyAges } from './key-ages.js';
+import { describeDatabaseRoles } from './database-roles.js';
 import { formatOverview, INDEX, makeIndex, OVERVIEW } from './overview.js';
 import type { Part, Sources } from './part.js';
 import { describeRestores } from './restores.js';
@@ -86,6 +87,7 @@ export async function collectEvidence(
       software,
       describeCryptography(sources),
       makeAccessMatrix(sources, log),
+      await describeDatabaseRoles(dataSource),
       describeCompliance(root, results),
       await describeKeyAges(sources, log, logKeys, dataSource),
       await describeClocks(dataSource),

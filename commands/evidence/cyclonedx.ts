@@ -69,11 +69,15 @@ let validator: ValidateFunction | undefined;
 /**
  * Holds a bill against the schema that the library has.
  *
- * @returns the mistakes
- * @throws MissingLibraryError
+ * @returns the mistakes, or that the library is not there
  */
 export function validateBom(bom: unknown): string[] {
-  validator ??= compileSchema();
+  try {
+    validator ??= compileSchema();
+  } catch (error) {
+    if (!(error instanceof MissingLibraryError)) throw error;
+    return [`it is not validated, because ${error.message}`];
+  }
   if (validator(bom)) return [];
   return (validator.errors ?? []).map(({ instancePath, message = '' }) => `${instancePath} ${message}`);
 }

@@ -66,9 +66,12 @@ export async function signDirectory(
 /**
  * Verifies a directory without trust in it: the keys come from elsewhere.
  *
- * @throws IndexError that names everything that is altered, missing or added, or why the list does not verify
+ * @throws IndexError that names everything that is altered, missing or added, or why the list does not verify; Error if it is no
+ *   directory
  */
 export async function verifyDirectory(directory: string, { keys, former }: KeysOverTime): Promise<VerifiedIndex> {
+  if (!lstatSync(directory, { throwIfNoEntry: false })?.isDirectory())
+    throw new Error(`${directory} is not a directory`);
   const [note, sums] = [NOTE, SUMS].map((file) => readIndexFile(directory, file)) as [string, string];
   const signed = openNote(new KeyHistory(keys, former), note);
   if (!createHash('sha256').update(sums, 'latin1').digest().equals(signed.root)) {

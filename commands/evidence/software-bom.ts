@@ -1,6 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
-import { type Component, type CycloneDx, loadCycloneDx, SPECIFICATION, validateBom } from './cyclonedx.js';
+import {
+  type Component,
+  type CycloneDx,
+  loadCycloneDx,
+  MissingLibraryError,
+  SPECIFICATION,
+  validateBom,
+} from './cyclonedx.js';
 import { formatTable, type Part, type Sources } from './part.js';
 
 /** npm's own record of what it installed. */
@@ -41,15 +48,14 @@ export async function describeSoftware({ inventory, now }: Sources, root: string
     ? (readJson(join(root, RECORD)) as { packages: Packages })
     : { packages: {} };
   const installed = Object.entries(packages).filter(([, { link }]) => !link);
-  const text = writeBom(await loadCycloneDx(), manifest, installed, { ...inventory.software }, now);
-  const content = JSON.parse(text) as unknown;
+  const content = await makeContent(manifest, installed, inventory.software, now);
   const served = installed.filter(([, { dev, devOptional }]) => !dev && !devOptional);
   const licenses = countBy(served.map(([, { license }]) => license ?? 'not stated'));
   const differing = findDiffering(root, installed);
   return {
     file: 'sbom.cdx.json',
     title: `Software bill of materials, CycloneDX ${SPECIFICATION} (6.3.2)`,
-    content,
+    content: content ?? null,
     summary: [
       `${String(served.length)} packages are there to serve, ${String(installed.length - served.length)} more for development (scope \`excluded\`). Each has the digest by which npm held it when it was installed.`,
       '',
@@ -69,9 +75,25 @@ export async function describeSoftware({ inventory, now }: Sources, root: string
     faults: [
       ...(installed.length === 0 ? [`${RECORD} is missing, so nobody says what is installed: run npm ci.`] : []),
       ...differing.map((path) => `${path} is not what npm installed there.`),
-      ...validateBom(content).map((mistake) => `The bill of materials: ${mistake}.`),
+      ...(content === undefined ? [`There is no bill of materials: ${new MissingLibraryError().message}.`] : []),
+      ...(content === undefined ? [] : validateBom(content).map((mistake) => `The bill of materials: ${mistake}.`)),
     ],
   };
+}
+
+/** @returns undefined if the library is not installed */
+async function makeContent(
+  manifest: Manifest,
+  installed: readonly (readonly [string, Installed])[],
+  software: Readonly<Record<string, string>>,
+  now: Date,
+): Promise<unknown> {
+  try {
+    return JSON.parse(writeBom(await loadCycloneDx(), manifest, installed, software, now));
+  } catch (error) {
+    if (error instanceof MissingLibraryError) return undefined;
+    throw error;
+  }
 }
 
 function readJson(path: string): unknown {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 /** The outcome of a test, as `jest --json` reports it. */
@@ -22,7 +23,12 @@ export class ResultsError extends Error {
 
 /** The results of test runs, by file and title. What a later run says of a file replaces what an earlier one said. */
 export class TestResults {
-  readonly reports: { readonly file: string; readonly startedAt: string; readonly tests: number }[] = [];
+  readonly reports: {
+    readonly file: string;
+    readonly sha256: string;
+    readonly startedAt: string;
+    readonly tests: number;
+  }[] = [];
   private readonly files = new Map<string, { readonly startedAt: string; readonly assertions: readonly Assertion[] }>();
 
   /** @throws ResultsError, Error if the file cannot be read */
@@ -41,7 +47,12 @@ export class TestResults {
       tests += assertionResults.length;
       this.files.set(name.replaceAll('\\', '/'), { startedAt, assertions: assertionResults });
     }
-    this.reports.push({ file: path, startedAt, tests });
+    this.reports.push({
+      file: path,
+      sha256: createHash('sha256').update(readFileSync(path)).digest('hex'),
+      startedAt,
+      tests,
+    });
   }
 
   /**
