@@ -15,6 +15,7 @@ import { settle } from './measure/storage.js';
 import { type Options, readOptions } from './options.js';
 import { installPeers } from './peers.js';
 import { profileService } from './profile/profile.js';
+import { measureMoves } from './moving/moving.js';
 import { conditions, described } from './report/conditions.js';
 import { findings, told } from './report/findings.js';
 import { keepResults } from './report/results.js';
@@ -25,6 +26,8 @@ import { table, warnings } from './report/table.js';
 
 /** Seconds of unmeasured load, in which code becomes machine code. */
 const WARM_UP = 3;
+/** What Node.js takes by itself in a container of 1 GiB, such as that of the chart. The heap grows more slowly towards it. */
+const HEAP = '--max-old-space-size=512';
 
 const options = readOptions(process.argv.slice(2));
 const workspace = new Workspace('bench', undefined, stopAll);
@@ -51,7 +54,7 @@ function progress(text: string): void {
 
 async function startContestants(options: Options, database: Database): Promise<Contestant[]> {
   const contestants: Contestant[] = [];
-  const nodeOptions = options.profile ? ['--inspect=127.0.0.1:0'] : [];
+  const nodeOptions = options.profile ? ['--inspect=127.0.0.1:0'] : options.moves ? [HEAP] : [];
   for (const name of options.contenders) {
     progress(`starting ${name}, enrolling ${String(options.users)} users`);
     const checkout = (name === 'before' ? options.against : undefined) ?? HERE;
@@ -94,6 +97,7 @@ async function main(): Promise<boolean> {
   }
   if (options.growth) return measureGrowth(options, { database, directory, progress, stops });
   const contestants = await startContestants(options, database);
+  if (options.moves) return measureMoves(contestants[0]!, options, conditions(directory, database.version), progress);
   if (options.soak) return soak(contestants[0]!, options, conditions(directory, database.version), progress);
   if (!options.profile) return compare(options, database, contestants);
   await profileService(contestants[0]!, options, conditions(directory, database.version), progress);

@@ -20,6 +20,8 @@ const USAGE = `usage: npm run bench -- [options]
   --bytes              show the bytes of an authentication by table and index, instead of a comparison
   --growth             measure the service with more and more data, instead of a comparison
   --sizes a,b          numbers of credentials for --growth, with as many audit events
+  --moves              import, export and change passkeys instead, with few sign-ins beside it; the first of --sizes
+                       says how many, a million unless given
   --soak               measure the service over a long time, instead of a comparison
   --minutes N          length of --soak
   --every N            seconds between the samples of --soak
@@ -55,6 +57,7 @@ export interface Options {
   readonly growth: boolean;
   /** Numbers of credentials for the growth, with as many audit events, in ascending order. */
   readonly sizes: readonly number[];
+  readonly moves: boolean;
   readonly soak: boolean;
   /** Length of the soak. */
   readonly minutes: number;
@@ -94,20 +97,27 @@ function parse(args: readonly string[]): Options {
       bytes: { type: 'boolean', default: false },
       growth: { type: 'boolean', default: false },
       sizes: { type: 'string' },
+      moves: { type: 'boolean', default: false },
       soak: { type: 'boolean', default: false },
       minutes: { type: 'string', default: '60' },
       every: { type: 'string' },
     },
   });
-  const { quick, profile, workers, bytes, growth, soak } = values;
+  const { quick, profile, workers, bytes, growth, moves, soak } = values;
   const minutes = number(values.minutes);
   const asked = list(values.scenario)?.map(scenario);
   const named =
     list(values.contender) ??
-    (workers ? ['service', 'workers'] : profile || bytes || growth || soak ? ['service'] : COMPARED);
+    (workers
+      ? ['service', 'workers']
+      : moves
+        ? ['mover']
+        : profile || bytes || growth || soak
+          ? ['service']
+          : COMPARED);
   named.forEach(contenderOf);
   const against = values.against === undefined ? undefined : new Checkout(values.against);
-  if (against && (profile || workers || bytes || growth || soak))
+  if (against && (profile || workers || bytes || growth || moves || soak))
     throw new Error('--against belongs to the comparison alone');
   if (!against && named.includes('before')) throw new Error('"before" needs --against, which names its checkout');
   return {
@@ -126,9 +136,10 @@ function parse(args: readonly string[]): Options {
     workers,
     bytes,
     growth,
+    moves,
     soak,
     minutes,
-    sizes: (list(values.sizes) ?? SIZES).map(number).sort((a, b) => a - b),
+    sizes: (list(values.sizes) ?? (moves ? ['1000000'] : SIZES)).map(number).sort((a, b) => a - b),
     every: number(values.every ?? String(Math.max(5, minutes))),
   };
 }

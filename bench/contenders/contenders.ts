@@ -1,7 +1,7 @@
 import { betterAuth } from './better-auth.js';
 import type { Contender } from './contender.js';
 import { floor } from './floor.js';
-import { before, receipted, service, unaudited, workers } from './service.js';
+import { before, mover, receipted, service, unaudited, workers } from './service.js';
 import { tutorial } from './tutorial.js';
 
 export const CONTENDERS: Readonly<Record<string, Contender>> = {
@@ -13,11 +13,12 @@ export const CONTENDERS: Readonly<Record<string, Contender>> = {
   floor,
   workers,
   receipted,
+  mover,
 };
 
 /** The contenders of the comparison without another checkout. */
 export const COMPARED: readonly string[] = Object.keys(CONTENDERS).filter(
-  (name) => !['before', 'workers', 'receipted'].includes(name),
+  (name) => !['before', 'workers', 'receipted', 'mover'].includes(name),
 );
 
 /** The contenders that need bench/node_modules. */

@@ -36,6 +36,18 @@ export const receipted: Contender = {
   start: (site) => start(site, '1', { PASSKEY_RECEIPT_KEY_FILE: join(site.directory, 'receipt.key') }),
 };
 
+/** This service, which also tells receivers of changes. */
+export const mover: Contender = {
+  title: 'Passkey Manager with signals',
+  scenarios: ['authentication'],
+  driver: driver(),
+  start: (site) =>
+    start(site, '1', {
+      PASSKEY_SIGNAL_KEY_FILE: join(site.directory, 'signal.key'),
+      PASSKEY_SIGNAL_ISSUER: 'https://passkeys.example.com',
+    }),
+};
+
 /** This service without audit events (servers/without-audit.mjs): the difference is their cost. */
 export const unaudited: Contender = {
   title: 'Passkey Manager without audit events',
