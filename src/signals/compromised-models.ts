@@ -14,8 +14,9 @@ import { CompromisedModelsRepository } from './compromised-models.repository.js'
 const INTERVAL_MS = 5_000;
 
 /**
- * Tells receivers of the active passkeys of a model that FIDO metadata newly calls compromised (RISC 1.0 §2.8), each once: in the
- * background, in batches, and after a restart from where it was. Every replica does this, and the database shares the work out.
+ * Tells receivers of the passkeys, but for revoked ones, of a model that FIDO metadata calls compromised (RISC 1.0 §2.7), each once: in the
+ * background, in batches, and after a restart from where it was. A passkey of the model that is stored later is told of within
+ * about two minutes. Every replica does this, and the database shares the work out.
  */
 @Injectable()
 export class CompromisedModels implements OnApplicationBootstrap, BeforeApplicationShutdown {
