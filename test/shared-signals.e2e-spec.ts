@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import { AuditLog } from './support/audit-log.js';
@@ -7,6 +8,7 @@ import { type Ceremonies, requireStatus } from './support/ceremonies.js';
 import type { Answer } from './support/client.js';
 import { CHANGE, COMPROMISE, Receiver, type ReceivedSet, VERIFICATION } from './support/receiver.js';
 import { TestService } from './support/service.js';
+import { until } from './support/until.js';
 
 const ISSUER = 'https://passkeys.bank.example';
 
@@ -135,7 +137,7 @@ describe('SSF 1.0 §4.1: a security event token', () => {
   });
 });
 
-describe('RISC 1.0 §2.8: the credential-compromise of a passkey that may have been cloned', () => {
+describe('RISC 1.0 §2.7: the credential-compromise of a passkey that may have been cloned', () => {
   it.each(['reject', 'flag'])(
     'is sent once when the signature counter does not grow (%s)',
     async (signCountRegression) => {
@@ -176,12 +178,38 @@ describe('RFC 8936 §2.4: a poll', () => {
     });
   });
 
-  it('only acknowledges with maxEvents 0', async () => {
-    const [first] = await receiver.peek();
-    const { body } = await receiver.poll({ maxEvents: 0, ack: [first!.claims.jti] });
-    expect(body).toEqual({ sets: {}, moreAvailable: true });
+  it('only acknowledges with maxEvents 0, at once if the receiver asks for that', async () => {
+    const [first, ...others] = (await receiver.peek()).map(({ claims }) => claims.jti);
+    const acknowledge = async (...ack: string[]) =>
+      (await receiver.poll({ maxEvents: 0, returnImmediately: true, ack })).body;
+    expect(await acknowledge(first!)).toEqual({ sets: {}, moreAvailable: true });
     expect(await receiver.peek()).toHaveLength(2);
+    expect(await acknowledge(...others)).toEqual({ sets: {}, moreAvailable: false });
   });
+
+  it('waits with maxEvents 0 until there is a SET, and returns none (§2.4.2)', async () => {
+    const ack = (await receiver.peek()).map(({ claims }) => claims.jti);
+    let isAnswered = false;
+    const waiting = receiver.poll({ maxEvents: 0, ack }).finally(() => {
+      isAnswered = true;
+    });
+    await until(async () => (await service.sql('SELECT FROM signal')).length === 0);
+    await sleep(500);
+    expect(isAnswered).toBe(false);
+    await login.registered(user, new Authenticator());
+    expect(await waiting).toMatchObject({ status: 200, body: { sets: {}, moreAvailable: true } });
+    expect(await receiver.peek()).toHaveLength(1);
+  });
+
+  it.each([{ maxEvents: -1 }, { maxEvents: '5' }, { returnImmediately: 'yes' }, { ack: 'jti' }, { setErrs: [] }])(
+    'that is not valid gets 400, and acknowledges nothing: %j',
+    async (members) => {
+      const [first] = await receiver.peek();
+      const poll = { ack: [first!.claims.jti], returnImmediately: true, ...members };
+      expect(await receiver.poll(poll)).toMatchObject(makeProblem(400, 'request-malformed'));
+      expect(await receiver.peek()).toHaveLength(3);
+    },
+  );
 
   it('takes setErrs as the end of a SET, and counts its error (§2.6)', async () => {
     const before = await service.readMetric('passkey_signal_errors_total');
@@ -267,6 +295,8 @@ describe('SSF 1.0 §8.1.3: subjects', () => {
     { format: 'iss_sub', iss: 'http://login.example.com', sub: 'u' },
     { format: 'iss_sub', iss: 'https://login.example.com', sub: '' },
     { format: 'iss_sub', iss: 'https://login.example.com', sub: '\u0000' },
+    { format: 'opaque', id: 'u' },
+    { format: 'complex', user: { format: 'iss_sub', iss: 'https://login.example.com', sub: 'u' } },
     {},
   ])('are refused if they are not users: %j', async (subject) => {
     expect(await receiver.manage('POST', 'subjects/remove', { subject })).toMatchObject(
@@ -282,6 +312,16 @@ describe('SSF 1.0 §8.1.4: verification', () => {
     expect(await receiver.drain()).toMatchObject([
       { type: VERIFICATION, event: { state }, claims: { sub_id: { format: 'opaque', id: receiver.id } } },
     ]);
+  });
+
+  it('is heard of by every stream: the stream cannot be removed from its subjects (§8.1.4.1)', async () => {
+    const subject = { format: 'opaque', id: receiver.id };
+    const refused = makeProblem(400, 'request-malformed');
+    expect(await receiver.manage('POST', 'subjects/remove', { subject })).toMatchObject(refused);
+    await receiver.manage('POST', 'verification');
+    const [set] = await receiver.drain();
+    expect(set).toMatchObject({ type: VERIFICATION, claims: { sub_id: subject } });
+    expect(set!.event).not.toHaveProperty('state');
   });
 
   it('refuses a request before min_verification_interval is over', async () => {

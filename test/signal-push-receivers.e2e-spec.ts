@@ -1,4 +1,5 @@
 import type { ServerOptions } from 'node:https';
+import { ExtendedKeyUsage } from '@peculiar/x509';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { issueByStranger } from './support/pki.js';
 import { accept, type Behaviour } from './support/push-receiver.js';
@@ -77,10 +78,29 @@ describe('a receiver that hangs', () => {
   });
 });
 
-describe('RFC 8935 §5.2 TLS: the receiver', () => {
+const SERVER = { uris: [], names: ['localhost'], extendedKeyUsage: [ExtendedKeyUsage.serverAuth], keyUsage: null };
+/** What a receiver needs to serve by this version or cipher of TLS. */
+const speak = async (tls: ServerOptions, isRsa = false): Promise<ServerOptions> => ({
+  ...(await pushing.service.pki.issue({ ...SERVER, isRsa })),
+  ...{ requestCert: true, ca: pushing.service.pki.ca },
+  ...tls,
+});
+
+describe('RFC 8935 §3 and §5.3 TLS: the receiver', () => {
   it.each<[string, () => Promise<ServerOptions>]>([
     ['another authority has signed its certificate', () => issueByStranger()],
-    ['its certificate is for another name', () => pushing.service.pki.issue()],
+    [
+      'its certificate is for another name',
+      () => pushing.service.pki.issue({ ...SERVER, names: ['receiver.example'] }),
+    ],
+    ['its certificate has no name', () => pushing.service.pki.issue({ ...SERVER, names: [] })],
+    ['its certificate is that of a client', () => pushing.service.pki.issue({ names: ['localhost'] })],
+    ['it speaks TLS 1.1', () => speak({ minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' })],
+    [
+      'its key exchange has no forward secrecy',
+      () => speak({ maxVersion: 'TLSv1.2', ciphers: 'AES256-GCM-SHA384' }, true),
+    ],
+    ['its cipher is of the kind CBC', () => speak({ maxVersion: 'TLSv1.2', ciphers: 'ECDHE+SHA384:!AEAD' })],
   ])('gets nothing if %s', async (_, issue) => {
     await pushing.receiver.stop();
     await pushing.open(await issue());
@@ -88,6 +108,15 @@ describe('RFC 8935 §5.2 TLS: the receiver', () => {
     await pushing.signal('ada');
     expect(await pushing.untilFailing()).toMatch(/^the connection failed: /);
     expect(pushing.receiver.received).toEqual([]);
+  });
+
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)('gets what it should by %s', async (version) => {
+    await pushing.receiver.stop();
+    await pushing.open(await speak({ minVersion: version, maxVersion: version }));
+    await pushing.openStream();
+    const ids = await pushing.signal('ada');
+    await pushing.untilDelivered();
+    expect(pushing.receiver.ids).toEqual(ids);
   });
 });
 

@@ -194,6 +194,17 @@ describe('SSF 1.0 §8.1.1.3 and §8.1.1.4: changing a stream', () => {
   });
 });
 
+describe('SSF 1.0 §8.1.1.3 and §8.1.1.4: events_delivered in a change', () => {
+  it.each(['PATCH', 'PUT'])('is compared with its value before the change (%s)', async (method) => {
+    const { stream_id } = requireStatus(await call('POST', '', { events_requested: [CHANGE] }), 201);
+    const change = { stream_id, events_requested: [COMPROMISE] };
+    expect(await call(method, '', { ...change, events_delivered: [COMPROMISE] })).toMatchObject(MALFORMED);
+    expect((await call('GET', `?stream_id=${stream_id}`)).body).toMatchObject({ events_delivered: [CHANGE] });
+    const changed = await call(method, '', { ...change, events_delivered: [CHANGE] });
+    expect(changed).toMatchObject({ status: 200, body: { events_delivered: [COMPROMISE] } });
+  });
+});
+
 describe('SSF 1.0 §8.1.2: the status of a stream', () => {
   it('is read with its reason, and a change answers with the new one', async () => {
     const receiver = await Receiver.create(service.client, 'auth-service');

@@ -47,6 +47,7 @@ export function describeSignals(tests: readonly SignalTest[]): string {
     'hand. It fails when such a test does not exist or fails.',
     '',
     '- A rule is what a specification says a transmitter must or should do, in our words. What it may do is not listed.',
+    '- Sections and rules were compared with the texts: SSF, CAEP and RISC 1.0 of 29 August 2025, RFC 8417, RFC 8935 and RFC 8936.',
     '- In a title, `%s`, `%i` and `%j` stand for the values that the test tries.',
     `- Of ${String(rules.length)} rules, ${count('tests')} have tests, ${count('differs')} are **not followed**, ${count('moot')} do not arise and ${count('unshown')} are **not shown**.`,
     '  The reason stands in place of the tests.',

@@ -97,6 +97,10 @@ function listHosts({ receivers }: PushTrust): string[] {
 }
 
 /** @throws Error whose message names the setting and what is wrong, and shows nothing of a file */
+/** RFC 7525 §4.1 and §4.2: what the connection hides stays hidden if the receiver's key is stolen later. */
+const CIPHERS =
+  'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256:ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:!aNULL';
+
 async function read({ receiversFile, caFile, client }: Paths, held: PushTrust | undefined): Promise<PushTrust> {
   const paths = [receiversFile, caFile, client?.certFile, client?.keyFile];
   const contents = await Promise.all(paths.map(async (path) => path && (await readBounded(path, MAX_BYTES))));
@@ -113,6 +117,7 @@ async function read({ receiversFile, caFile, client }: Paths, held: PushTrust | 
     secureContext: attempt('PASSKEY_SIGNAL_PUSH_CA_FILE, _CERT_FILE, _KEY_FILE: cannot be used:', () =>
       createSecureContext({
         minVersion: 'TLSv1.2',
+        ciphers: CIPHERS,
         ...(ca && { ca }),
         ...(cert && key && { cert, key }),
       }),

@@ -2,7 +2,7 @@ import type { SignalKind } from './signal.entity.js';
 
 /** CAEP 1.0 §3.3. */
 export const CREDENTIAL_CHANGE = 'https://schemas.openid.net/secevent/caep/event-type/credential-change';
-/** RISC 1.0 §2.8. */
+/** RISC 1.0 §2.7. */
 export const CREDENTIAL_COMPROMISE = 'https://schemas.openid.net/secevent/risc/event-type/credential-compromise';
 /** SSF 1.0 §8.1.4.1. */
 export const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/verification';

@@ -50,7 +50,7 @@ export class PollsService {
     let stream = await this.findPolled(context, id);
     await this.acknowledge(stream, ack, setErrs);
     const most = Math.min(maxEvents, MOST_SETS);
-    if (most === 0) return { sets: {}, moreAvailable: (await this.list(context, stream, 0)).length > 0 };
+    // With `maxEvents` 0 it waits, too, and then returns none: RFC 8936 §2.4.2.
     let found = await this.list(context, stream, most);
     const until = performance.now() + PATIENCE_MS;
     while (found.length === 0 && returnImmediately !== true) {

@@ -9,11 +9,20 @@ import type { ClientCertificate } from './client.js';
 export const { KeyUsageFlags } = x509;
 
 const ES256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const RSA = {
+  name: 'RSASSA-PKCS1-v1_5',
+  modulusLength: 2048,
+  publicExponent: Uint8Array.of(1, 0, 1),
+  hash: 'SHA-256',
+};
 const DAY_MS = 86_400_000;
 
-/** The properties of a client certificate. By default they are those of auth-service's own. */
+/** The properties of a certificate. By default they are those of auth-service's own. */
 export interface CertificateProfile {
   uris: string[];
+  /** DNS names. */
+  names: string[];
+  isRsa: boolean;
   notBefore: Date;
   notAfter: Date;
   ca: boolean;
@@ -79,8 +88,14 @@ async function issueCertificate(
     ca = false,
     keyUsage = KeyUsageFlags.digitalSignature,
     extendedKeyUsage = [x509.ExtendedKeyUsage.clientAuth],
+    names = [],
+    isRsa = false,
   } = profile;
-  const keys = await newKeys();
+  const keys = await newKeys(isRsa ? RSA : ES256);
+  const alternatives: x509.JsonGeneralNames = [
+    ...uris.map((value) => ({ type: 'url' as const, value })),
+    ...names.map((value) => ({ type: 'dns' as const, value })),
+  ];
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: `40${randomBytes(8).toString('hex')}`,
     subject: 'CN=auth-service',
@@ -94,13 +109,12 @@ async function issueCertificate(
       new x509.BasicConstraintsExtension(ca, undefined, true),
       ...(keyUsage === null ? [] : [new x509.KeyUsagesExtension(keyUsage, true)]),
       ...(extendedKeyUsage === null ? [] : [new x509.ExtendedKeyUsageExtension(extendedKeyUsage)]),
-      ...(uris.length === 0
-        ? []
-        : [new x509.SubjectAlternativeNameExtension(uris.map((value) => ({ type: 'url', value })))]),
+      ...(alternatives.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(alternatives)]),
     ],
   });
   const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
   return { cert: certificate.toString('pem'), key: x509.PemConverter.encode(key, 'PRIVATE KEY') };
 }
 
-const newKeys = (): Promise<webcrypto.CryptoKeyPair> => webcrypto.subtle.generateKey(ES256, true, ['sign', 'verify']);
+const newKeys = (algorithm: typeof ES256 | typeof RSA = ES256): Promise<webcrypto.CryptoKeyPair> =>
+  webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);

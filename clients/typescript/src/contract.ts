@@ -1599,7 +1599,7 @@ export interface components {
          *     }
          */
         PollRequest: {
-            /** @description The most SETs of the answer; 100 if it is missing, and never more than 1000. */
+            /** @description The most SETs of the answer; 100 if it is missing, and never more than 1000. With 0 and `returnImmediately` the poll only acknowledges; without `returnImmediately` it also waits until there is a SET, and returns none. */
             maxEvents?: number;
             /** @description True not to wait for a SET. */
             returnImmediately?: boolean;
