@@ -10,6 +10,7 @@ import { linkTo } from '../shell/router.js';
 import type { OpenView, Page, View } from '../shell/view.js';
 import { renderDifferences, renderDryRun, renderWaiting } from './change-review.js';
 import { copySettings, mergeDraft, toBody, writeMember } from './draft.js';
+import { renderMigration } from './migration.js';
 import { renderState } from './relying-parties.js';
 import { SCENARIOS, type Scenario } from './scenarios.js';
 import { renderSetting } from './setting-field.js';
@@ -33,6 +34,8 @@ class RelyingPartyView implements OpenView {
   readonly #page: Page;
   readonly #stored: Loading<Schemas['RelyingParty']>;
   readonly #active: Loading<number | undefined>;
+  /** Absent for a relying party without a successor. */
+  #migration: Loading<Schemas['MigrationProgress']> | undefined;
   readonly #confirmation: Confirmation;
   /** What the draft began with. */
   #party: Schemas['RelyingParty'] | undefined;
@@ -49,6 +52,11 @@ class RelyingPartyView implements OpenView {
     this.#stored = load(page, async (signal) => {
       const party = await this.#read(signal);
       this.#begin(party);
+      const path = { rpId: party.rpId };
+      this.#migration =
+        party.successor === null
+          ? undefined
+          : load(page, (until) => call('get', '/v1/relying-parties/{rpId}/migration', { path }, { signal: until }));
       return party;
     });
     this.#active = load(page, (signal) => this.#countActive(signal));
@@ -95,6 +103,7 @@ class RelyingPartyView implements OpenView {
       </p>
       ${party.warnings.length === 0 ? nothing : renderWarnings(party.warnings)}
       ${this.#waiting ? renderWaiting(this.#waiting) : nothing}
+      ${this.#migration ? renderLoading(this.#migration, renderMigration) : nothing}
       ${this.#mayWrite ? this.#renderScenarios() : renderLacking()}
       ${this.#mayWrite ? this.#renderChange(party) : nothing}
       <section aria-label="Settings">

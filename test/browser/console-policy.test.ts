@@ -149,6 +149,18 @@ await test('The policy of a relying party, in the console', async (suite) => {
     assert.deepEqual((await lead.getRelyingParty(RP)).policy.purposes, { pay: { backup: 'device-bound' } });
   });
 
+  await suite.test('shows how many users have moved to a successor', async () => {
+    const next = 'login.bank.test';
+    await lead.putRelyingParty('old.bank.example', {
+      ...{ name: 'Old', origins: ['https://old.bank.example'] },
+      successor: { rpId: next, endsAt: '2099-01-01T00:00:00.000Z' },
+    });
+    await open.go('relying-parties/old.bank.example', 'old.bank.example');
+    await page.getByRole('heading', { name: `Users who have moved to ${next}` }).waitFor();
+    await page.getByText(/first count is under way|would be shut out/).waitFor();
+    await page.getByText(`moves to ${next}`).waitFor();
+  });
+
   for (const theme of ['Light', 'Dark'] as const)
     await suite.test(`bars nobody, in ${theme.toLowerCase()} colours, on a desk and on a phone`, async () => {
       await open.chooseColours(theme);
