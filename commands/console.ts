@@ -4,10 +4,11 @@
  * console/console-server.ts is the server, and the folder console/ at the top of the repository is the page.
  */
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { hash, X509Certificate } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Arguments, EXIT, exitOnUsageError, type Program, readArguments, UsageError } from './command-line.js';
-import { ConsoleServer } from './console/console-server.js';
+import { type ConsoleParts, ConsoleServer } from './console/console-server.js';
 import { Operations } from './console/operations.js';
 import { readPageFiles } from './console/page-files.js';
 import { describeService, openService } from './service-login.js';
@@ -28,7 +29,10 @@ const PROGRAM = {
       value: 'URL',
       text: 'The management listener, such as http://127.0.0.1:8081. Without it the page shows no metrics.',
     },
-    port: { value: 'PORT', text: 'The port of the page; any free one without this option.' },
+    port: {
+      value: 'PORT',
+      text: 'The port of the page; 0 for any free one. Without this option each service and certificate has a port of its own, so that the browser finds what it keeps of the log; another one if that is taken.',
+    },
     open: { text: 'Opens the page in the browser of the desktop.' },
   },
   environment: {
@@ -73,9 +77,32 @@ function completeValues(values: Values): Values {
   };
 }
 
+const FIRST_PORT = 20_000;
+const PORTS = 10_000;
+
+/** The browser keeps the checkpoint of a log by the address of the page, so the port must stay. */
+function derivePort(url: string, cert: string): number {
+  const { subjectAltName = '' } = new X509Certificate(readFileSync(cert));
+  return FIRST_PORT + (hash('sha256', `${url}\n${subjectAltName}`, 'buffer').readUInt32BE() % PORTS);
+}
+
+/** Listens at the port that the service and the certificate have, or at any free one if that is taken. */
+async function listen(parts: ConsoleParts, port: number | undefined, cert: string): Promise<ConsoleServer> {
+  if (port !== undefined) return ConsoleServer.listen(parts, port);
+  const derived = derivePort(parts.serviceUrl.href, cert);
+  return ConsoleServer.listen(parts, derived).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    console.error(
+      `Port ${String(derived)} is taken, perhaps by another console. The page is at another port, where the browser has kept nothing of the log.`,
+    );
+    return ConsoleServer.listen(parts);
+  });
+}
+
 /** @throws UsageError */
-function readPort(text: string | undefined): number {
-  const port = Number(text ?? 0);
+function readPort(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const port = Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError('--port is not a port.');
   return port;
 }
@@ -105,7 +132,7 @@ const { values, port, managementUrl } = exitOnUsageError(PROGRAM, () => {
 try {
   const service = exitOnUsageError(PROGRAM, () => openService(values));
   const parts = { service, serviceUrl: new URL(values.url!), managementUrl, operations: Operations.read() };
-  const server = await ConsoleServer.listen({ ...parts, files: readPageFiles() }, port);
+  const server = await listen({ ...parts, files: readPageFiles() }, port, values.cert!);
   const stop = (): void => {
     service.close();
     void server.close();

@@ -7,36 +7,46 @@ export interface Loading<Value> {
   readonly value: Value | undefined;
   readonly error: unknown;
   readonly isLoading: boolean;
+  /** What the latest reading gives. */
+  readonly done: Promise<Value>;
   /** Reads again. What was read stays until then. */
   readonly reload: () => void;
 }
 
 /** Reads, and renders the view when it is read. */
 export function load<Value>(page: Page, read: (signal: AbortSignal) => Promise<Value>): Loading<Value> {
-  const state: { value: Value | undefined; error: unknown; isLoading: boolean } & Loading<Value> = {
-    value: undefined,
-    error: undefined,
-    isLoading: false,
-    reload() {
-      [state.isLoading, state.error] = [true, undefined];
-      page.update();
-      read(page.signal)
-        .then(
-          (value) => {
-            state.value = value;
-          },
-          (error: unknown) => {
-            state.error = error;
-          },
-        )
-        .finally(() => {
-          state.isLoading = false;
-          if (!page.signal.aborted) page.update();
-        });
-    },
+  return new Reading(page, read);
+}
+
+class Reading<Value> implements Loading<Value> {
+  value: Value | undefined;
+  error: unknown;
+  isLoading = false;
+  done!: Promise<Value>;
+  readonly #page: Page;
+  readonly #read: (signal: AbortSignal) => Promise<Value>;
+
+  constructor(page: Page, read: (signal: AbortSignal) => Promise<Value>) {
+    [this.#page, this.#read] = [page, read];
+    this.reload();
+  }
+
+  readonly reload = (): void => {
+    [this.isLoading, this.error] = [true, undefined];
+    this.done = this.#read(this.#page.signal);
+    void this.#settle();
+    this.#page.update();
   };
-  state.reload();
-  return state;
+
+  async #settle(): Promise<void> {
+    try {
+      this.value = await this.done;
+    } catch (error) {
+      this.error = error;
+    }
+    this.isLoading = false;
+    if (!this.#page.signal.aborted) this.#page.update();
+  }
 }
 
 /** Shows what was read, that it is being read, or why it was not. */
