@@ -15,9 +15,10 @@ import { openTestDataSource, type TestDataSource } from '../../test/support/test
 import { makeNewUser } from '../../test/support/users.js';
 import { READ_FOR_AUTHENTICATION, READ_FOR_REGISTRATION } from '../challenges/challenge.repository.js';
 import { RECORD_LIMIT } from '../challenges/user-limits.repository.js';
-import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION } from '../credentials/answer.repository.js';
-import { REFUSE } from '../credentials/refused-answer.repository.js';
+import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION, ACCEPT_SUSPECT } from '../credentials/answer.repository.js';
+import { REFUSE, REFUSE_SUSPECT } from '../credentials/refused-answer.repository.js';
 import { LOAD } from '../credentials/loaded-answer.repository.js';
+import { CREDENTIAL_CHANGE, CREDENTIAL_COMPROMISE } from '../signals/event-types.js';
 import { nameStatement } from './named-statement.js';
 import type { RowsStatement } from './rows-statement.js';
 
@@ -27,6 +28,11 @@ const insertSpentSql = (count: number, at: string): string =>
      SELECT (lpad(to_hex((extract(epoch FROM ${at} + i * interval '1 second') * 1000)::bigint), 12, '0')
               || left(md5(i::text), 20))::uuid FROM generate_series(1, ${String(count)}) i`;
 
+/** A stream that hears of everything, in SQL. */
+const insertStreamSql = `INSERT INTO signal_stream (id, owner, aud, events_requested, events_delivered, delivery_method, status, created_at, updated_at, active_at)
+     SELECT gen_random_uuid(), 'o', 'o', types, types, 'urn:ietf:rfc:8936', 'enabled', now(), now(), now()
+       FROM (VALUES (ARRAY['${CREDENTIAL_CHANGE}', '${CREDENTIAL_COMPROMISE}'])) AS given (types)`;
+
 let database: TestDataSource;
 beforeAll(async () => {
   database = await openTestDataSource();
@@ -34,7 +40,8 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 describe('plans do not grow with the tables:', () => {
-  const HOT_TABLES = /^(credential|relying_party|user_handle|audit_event.*|spent_challenge.*)$/;
+  const HOT_TABLES =
+    /^(credential|relying_party|user_handle|audit_event.*|spent_challenge.*|signal|signal_excluded_subject)$/;
 
   beforeAll(async () => {
     await database.sql(`
@@ -45,6 +52,9 @@ describe('plans do not grow with the tables:', () => {
       SELECT spent_challenge_make_periods(now());
       ${insertSpentSql(50_000, 'now()')};
       INSERT INTO user_handle SELECT 'rp' || i % 5, 'u' || i, '', now() FROM generate_series(1, 50000) i;
+      ${insertStreamSql};
+      INSERT INTO signal_excluded_subject (stream_id, rp_id, user_id)
+        SELECT id, 'rp' || i % 5, 'u' || i FROM signal_stream, generate_series(1, 50000) i;
       INSERT INTO audit_event (id, event, leaf_hash, type, outcome, rp_id, user_id)
         SELECT (lpad(to_hex((extract(epoch FROM date_trunc('month', now()) + i % 150 * interval '1 day') * 1000)::bigint), 12, '0')
                 || left(md5(i::text), 20))::uuid, '', '',
@@ -120,6 +130,18 @@ describe('a plan that was made while the tables were empty', () => {
   const u5 = { rpId: 'a.example', userId: 'u5' };
   const failed = makeEventRow({ outcome: 'failure', ...u5 }, 'stand-in');
 
+  const signal = {
+    ...{
+      kind: 'compromise' as const,
+      ...u5,
+      name: 'n',
+      attachment: null,
+      aaguid: randomUUID(),
+      initiator: 'system' as const,
+    },
+    ...{ reason: 'r', txn: 't', happenedAt: NOW },
+  };
+
   const asked = [
     captureRun(READ_FOR_AUTHENTICATION, { ...u5, standIn: 'stand-in', now: NOW }),
     captureRun(READ_FOR_REGISTRATION, { ...u5, newUser: makeNewUser(), now: NOW }),
@@ -130,6 +152,11 @@ describe('a plan that was made while the tables were empty', () => {
     ),
     captureRun(ACCEPT_REGISTRATION, makeRegistrationInput(makeCredentialRow(u5), Buffer.alloc(0))),
     captureRun(REFUSE, makeRefuseInput({ event: failed })),
+    captureRun(
+      ACCEPT_SUSPECT,
+      makeAcceptInput(makeCredentialRow({ id, version: 0, bindingMac: Buffer.alloc(0) }), 1, { signal }),
+    ),
+    captureRun(REFUSE_SUSPECT, makeRefuseInput({ event: failed, signal })),
   ];
 
   /** Captures the text and the arguments that a statement would send. */
@@ -165,11 +192,15 @@ describe('a plan that was made while the tables were empty', () => {
         decode(lpad(i::text, 32, '0'), 'hex'), '', -7, gen_random_uuid(), 'n', 'active', NULL, now(), NULL, '{}', TRUE, TRUE,
         TRUE, TRUE, 'none', 'none', 0, now(), 'x', NULL, '' FROM generate_series(1, ${String(USERS)}) i;
       INSERT INTO user_handle SELECT 'a.example', 'u' || i, '', now() FROM generate_series(1, ${String(USERS)}) i;
+      ${insertStreamSql};
+      INSERT INTO signal_excluded_subject SELECT id, 'a.example', 'x' || i FROM signal_stream, generate_series(1, ${String(USERS)}) i;
       ${insertSpentSql(USERS, "TIMESTAMPTZ '2026-06-30T06:00Z'")}`);
     for (const [n, { name, arguments: values }] of asked.entries()) {
+      await session.query('BEGIN');
       const [row] = (await session.query(
         `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE hot_${String(n)}(${await values})`,
       )) as { 'QUERY PLAN': { Plan: Record<string, number> }[] }[];
+      await session.query('ROLLBACK');
       const { Plan: plan } = row!['QUERY PLAN'][0]!;
       const read = plan['Shared Hit Blocks']! + plan['Shared Read Blocks']!;
       expect({ name, rows: plan['Actual Rows'], grows: read >= 150 }).toEqual({ name, rows: 1, grows: false });

@@ -71,7 +71,8 @@ export const WITH_SIGNALS: SignalPart = {
 
 export const WITHOUT_SIGNALS: SignalPart = { columns: '', sql: () => '', record: () => ({}) };
 
-const WRITE = nameStatement(
+/** SQL: $1 has the changes, as an array of records. */
+export const WRITE_SIGNALS = nameStatement(
   'signal-write',
   insertSignalsSql(`(SELECT * FROM json_to_recordset($1::json) AS given (${SIGNAL_COLUMNS})) AS change`),
 );
@@ -83,7 +84,7 @@ const FORGET_SUBJECT = 'DELETE FROM signal_excluded_subject WHERE rp_id = $1 AND
 export class Outbox {
   /** @param through the transaction that makes the changes, after it has locked what it changes */
   async write(through: Queryable, changes: readonly SignalledChange[]): Promise<void> {
-    if (changes.length > 0) await WRITE.run(through, [JSON.stringify(changes.map(toSignalRecord))]);
+    if (changes.length > 0) await WRITE_SIGNALS.run(through, [JSON.stringify(changes.map(toSignalRecord))]);
   }
 
   /** Forgets that receivers removed a user. Signals that wait to be delivered keep the user's id until they are. */

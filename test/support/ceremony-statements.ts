@@ -1,9 +1,10 @@
 import { AUDIT_ROW_WIDTH } from '../../src/audit/audit-event.repository.js';
 import { READ_FOR_AUTHENTICATION, READ_FOR_REGISTRATION } from '../../src/challenges/challenge.repository.js';
 import { RECORD_LIMIT } from '../../src/challenges/user-limits.repository.js';
-import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION } from '../../src/credentials/answer.repository.js';
-import { REFUSE } from '../../src/credentials/refused-answer.repository.js';
+import { ACCEPT_AUTHENTICATION, ACCEPT_REGISTRATION, ACCEPT_SUSPECT } from '../../src/credentials/answer.repository.js';
+import { REFUSE, REFUSE_SUSPECT } from '../../src/credentials/refused-answer.repository.js';
 import { LOAD } from '../../src/credentials/loaded-answer.repository.js';
+import { WRITE_SIGNALS } from '../../src/signals/outbox.repository.js';
 
 interface CeremonyStatement {
   readonly statement: { readonly name: string; readonly text: string };
@@ -15,7 +16,7 @@ interface CeremonyStatement {
   readonly does: string;
 }
 
-/** The statements of the ceremonies. The cost of their plans must not grow with the tables. */
+/** The statements of the ceremonies, and that of their signals where a transaction writes them. The cost of their plans must not grow with the tables. */
 export const CEREMONY_STATEMENTS: readonly CeremonyStatement[] = [
   {
     statement: READ_FOR_AUTHENTICATION,
@@ -70,5 +71,27 @@ export const CEREMONY_STATEMENTS: readonly CeremonyStatement[] = [
     parameters: REFUSE.parameters,
     source: 'src/credentials/refused-answer.repository.ts',
     does: 'Refuses answers: spends each challenge, and writes the audit event if and only if nobody had spent it.',
+  },
+  {
+    statement: ACCEPT_SUSPECT,
+    parameters: ACCEPT_SUSPECT.parameters,
+    source: 'src/credentials/answer.repository.ts',
+    does:
+      'Accepts authentications that suggest a clone, where the policy flags them: as authentication-accept, and writes ' +
+      'the signals of streams, if and only if it accepted.',
+  },
+  {
+    statement: REFUSE_SUSPECT,
+    parameters: REFUSE_SUSPECT.parameters,
+    source: 'src/credentials/refused-answer.repository.ts',
+    does:
+      'Refuses answers that suggest a clone: as answer-refuse, and writes the signals of streams, if and only if nobody ' +
+      'had spent the challenge.',
+  },
+  {
+    statement: WRITE_SIGNALS,
+    parameters: 1,
+    source: 'src/signals/outbox.repository.ts',
+    does: 'Writes the signals of changes that a transaction makes, such as of a passkey that is renamed or revoked.',
   },
 ];
