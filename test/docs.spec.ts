@@ -53,7 +53,7 @@ const MADE =
 /** The texts that must use the glossary's words: the source and the documents, except those about outside software. */
 const TEXTS = [
   '*.md',
-  '{src,commands,dev,docs,tools,bench,clients,examples,deploy,test}/**/*.{ts,mjs,md,yaml,yml,sql}',
+  '{src,commands,console,dev,docs,tools,bench,clients,examples,deploy,test}/**/*.{ts,mjs,md,yaml,yml,sql}',
 ];
 const UNCHECKED = /node_modules|docs\/glossary\.md|test\/docs\.spec\.ts/;
 

@@ -39,6 +39,10 @@ const NEXT_STEPS: Readonly<Record<string, string>> = {
   'relying-party-denied': 'Ask whoever keeps the access policy to grant this relying party.',
   'rate-limited': 'Wait, and try again.',
   unavailable: 'Try again. If it stays so, see the readiness of the service.',
+  'credential-state': 'Somebody was faster. Close this, and look at the passkey again.',
+  'credential-unknown': 'It was erased, or its record fails its integrity check. Read the passkeys again.',
+  'relying-party-conflict': 'Nothing of yours is stored. Close this, and see what somebody else has changed.',
+  'relying-party-unknown': 'Check the RP ID, or choose one of the relying parties.',
   'event-unknown': 'Check the id. An archived event is in the files of the archive.',
 };
 

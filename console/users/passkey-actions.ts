@@ -41,8 +41,8 @@ const WORDS: Readonly<Record<Act, Words>> = {
   },
 };
 
-/** @param done called when the passkey has its new state */
-export function askStatus(act: Act, { id, name }: Named, done: () => void): Question {
+/** @param read reads the passkeys again: also after a failure, since then they are not what the page shows */
+export function askStatus(act: Act, { id, name }: Named, read: () => void): Question {
   const { action, consequences, done: said } = WORDS[act];
   return {
     title: `${action} “${name}”?`,
@@ -51,9 +51,8 @@ export function askStatus(act: Act, { id, name }: Named, done: () => void): Ques
     isFinal: act === 'revoke',
     asksReason: true,
     run: async (reason) => {
-      await call('post', `/v1/credentials/{id}/${act}`, { path: { id }, body: { reason } });
+      await call('post', `/v1/credentials/{id}/${act}`, { path: { id }, body: { reason } }).finally(read);
       toast(`“${name}” ${said}.`);
-      done();
     },
   };
 }
@@ -62,7 +61,7 @@ export function askStatus(act: Act, { id, name }: Named, done: () => void): Ques
 export function askRevokeAll(
   { rpId, userId }: { readonly rpId: string; readonly userId: string },
   count: number,
-  done: () => void,
+  read: () => void,
 ): Question {
   return {
     title: `Revoke all passkeys of ${userId}?`,
@@ -76,9 +75,8 @@ export function askRevokeAll(
     asksReason: true,
     run: async (reason) => {
       const sent = { path: { userId }, query: { rpId }, body: { reason } };
-      const { revoked } = await call('post', '/v1/users/{userId}/revoke', sent);
+      const { revoked } = await call('post', '/v1/users/{userId}/revoke', sent).finally(read);
       toast(`${String(revoked)} passkeys of ${userId} are revoked.`);
-      done();
     },
   };
 }

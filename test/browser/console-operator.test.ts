@@ -228,6 +228,23 @@ await test('The console, opened by those who operate the service', async (suite)
 
   await bars(suite, asLead);
 
+  await suite.test('says when a replica is not ready, why, and which page of the runbook helps', async () => {
+    const { page } = asOperator;
+    await asOperator.go('keys', 'Health and keys');
+    await page.getByRole('heading', { name: 'Ready', exact: true }).waitFor();
+    await page.getByText('audit:read would show it').waitFor();
+    const [last] = await stage.sql(
+      'DELETE FROM schema_migration WHERE id = (SELECT max(id) FROM schema_migration) RETURNING *',
+    );
+    await until(async () => !(await fetch(`${stage.service.managementUrl}/health/ready`)).ok);
+    await page.reload();
+    await page.getByRole('heading', { name: 'Not ready: migrations' }).waitFor();
+    await page.getByText('docs/runbook.md#a-new-version').waitFor();
+    assert.deepEqual(await asOperator.findBarriers(), []);
+    const { id, timestamp, name } = last as { id: number; timestamp: string; name: string };
+    await stage.sql('INSERT INTO schema_migration (id, timestamp, name) VALUES ($1, $2, $3)', [id, timestamp, name]);
+  });
+
   await suite.test('breaks no content security policy, and no script fails', () => {
     assert.deepEqual([asLead.faults, asSupport.faults, asOperator.faults], [[], [], []]);
   });
