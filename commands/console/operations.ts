@@ -20,11 +20,12 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 interface Operation {
   readonly method: Method;
   readonly path: RegExp;
+  readonly isPassedOn: boolean;
 }
 
 type Paths = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-/** The closed list of operations, with the methods and paths that the contract gives them. */
+/** The closed list of operations, with the methods and paths that the contract gives to all. */
 export class Operations {
   readonly #operations: readonly Operation[];
 
@@ -37,13 +38,15 @@ export class Operations {
     const { paths } = parse(readFileSync(contract, 'utf8')) as { paths: Paths };
     const all = Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({
-        name: (operation as { operationId?: string }).operationId,
         method: method.toUpperCase() as Method,
         // A parameter is one segment of the path.
         path: new RegExp(`^${path.replaceAll('.', '\\.').replace(/\{\w+\}/g, '[^/]+')}$`),
+        parameters: path.split('{').length,
+        isPassedOn: OPERATIONS.includes((operation as { operationId?: string }).operationId ?? ''),
       })),
     );
-    return new Operations(all.filter(({ name }) => name !== undefined && OPERATIONS.includes(name)));
+    // As the service does, /v1/credentials/export is not taken for the credential of the id `export`.
+    return new Operations(all.toSorted((one, other) => one.parameters - other.parameters));
   }
 
   /**
@@ -56,6 +59,8 @@ export class Operations {
     const climbs = path.split('/').some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment));
     // What RFC 3986 §3.3 does not allow in a path, such as a backslash, a parser of URLs may read as it likes.
     const isPath = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})+$/.test(path);
-    return !climbs && isPath && this.#operations.some((known) => known.method === method && known.path.test(path));
+    if (climbs || !isPath) return false;
+    const found = this.#operations.find((known) => known.method === method && known.path.test(path));
+    return found?.isPassedOn === true;
   }
 }
