@@ -30,7 +30,7 @@ const PROGRAM = {
   command: 'npm run evidence --',
   imageCommand: 'node dist/commands/evidence.js',
   usage: [
-    '--out DIR [--results FILE]… [--checkpoints NOTES]… [--reviews DIR] [--drill FILE]… [--calm-schemas DIR]',
+    '--out DIR [--results FILE]… [--checkpoints NOTES]… [--since RFC3339] [--reviews DIR] [--drill FILE]… [--calm-schemas DIR]',
     '--verify DIR --key FILE…',
   ],
   about:
@@ -46,6 +46,10 @@ const PROGRAM = {
       value: 'NOTES',
       text: 'Checkpoints that were kept outside, against which the log is held, besides PASSKEY_AUDIT_ANCHOR_FILE. Give the option once for each file.',
       multiple: true,
+    },
+    since: {
+      value: 'RFC3339',
+      text: 'A time, such as that of the last assessment: the log is read from then on. Without it, all of it is.',
     },
     reviews: { value: 'DIR', text: 'The directory where reviewers keep the reports of npm run audit:report.' },
     drill: {
@@ -95,6 +99,7 @@ async function write(out: string, { values }: Arguments<typeof PROGRAM.options>)
     try {
       const given = {
         checkpoints: values.checkpoints,
+        since: parseTime(values.since),
         results: values.results,
         reviews: values.reviews,
         drills: values.drill,
@@ -112,6 +117,13 @@ async function write(out: string, { values }: Arguments<typeof PROGRAM.options>)
   } finally {
     await stop();
   }
+}
+
+/** @throws UsageError */
+function parseTime(text: string | undefined): Date | undefined {
+  const time = text === undefined ? undefined : new Date(text);
+  if (Number.isNaN(time?.getTime())) throw new UsageError('--since is not a time.');
+  return time;
 }
 
 /** Refuses a directory that has something in it. @throws UsageError */

@@ -252,6 +252,17 @@ describe('npm run evidence', () => {
     });
   });
 
+  it('reads the log from a time on, and says so', async () => {
+    const { firstEvent, lastEvent, treeSize } = read(made.out, 'audit-log.json') as Record<string, string | number>;
+    const { out, code } = await collect(['--since', String(lastEvent)]);
+    expect(code).toBe(0);
+    const later = read(out, 'audit-log.json') as Record<string, string | number>;
+    expect(later).toMatchObject({ verified: true, leavesTo: treeSize, treeSize, firstEvent: lastEvent });
+    expect(Number(later['leavesFrom'])).toBeGreaterThan(0);
+    expect(firstEvent).not.toBe(lastEvent);
+    expect(readFileSync(join(out, 'README.md'), 'utf8')).toMatch(/The log was read from leaf \d+ on/);
+  });
+
   it('has all but the bill of software where the library of CycloneDX is missing, and says so', async () => {
     const project = installWithout('@cyclonedx');
     const out = path('without-library');
@@ -279,6 +290,7 @@ describe('npm run evidence', () => {
       /has no usable schemas of CALM|has no schema/,
     ],
     ['a database that is not there', () => [], { DATABASE_URL: 'postgresql://a:b@127.0.0.1:1/c' }, /ECONNREFUSED/],
+    ['a time that is none', () => ['--since', 'yesterday'], {}, /--since is not a time/],
     ['settings that are wrong', () => [], { PASSKEY_WORKERS: 'many' }, /PASSKEY_WORKERS/],
   ])('ends with 2 for %s, and writes nothing', async (_what, args, env, told) => {
     const before = readdirSync(DIRECTORY);

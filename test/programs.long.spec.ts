@@ -13,7 +13,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['audit:report', ['key', 'checkpoints', 'from', 'to', 'html']],
   ['audit:verify', ['key', 'proof', 'since', 'consistency', 'checkpoints', 'retained-since']],
   ['console', ['url', 'cert', 'cert-key', 'ca', 'as', 'management', 'port', 'open']],
-  ['evidence', ['out', 'results', 'checkpoints', 'reviews', 'drill', 'calm-schemas', 'verify', 'key']],
+  ['evidence', ['out', 'results', 'checkpoints', 'since', 'reviews', 'drill', 'calm-schemas', 'verify', 'key']],
   ['inventory', ['json']],
   ['migration:run', ['grants', 'sequencer', 'show', 'revert']],
   ['migration:distribute', []],

@@ -10,7 +10,7 @@ import { LogTally } from './log-tally.js';
 import { countDays, formatTable, type Part } from './part.js';
 import type { KeysOverTime } from './signed-index.js';
 
-/** The whole log as it was verified. */
+/** The log as it was verified. */
 export interface VerifiedLog {
   readonly tally: LogTally;
   readonly proved: ProvedExport | undefined;
@@ -22,16 +22,18 @@ export interface VerifiedLog {
 }
 
 /**
- * Reads the whole log from the database in the form of an export, and verifies it as `npm run audit:verify` does. What the
- * evidence says of events is collected on the way.
+ * Reads the log from the database in the form of an export, and verifies it as `npm run audit:verify` does. What the evidence says
+ * of events is collected on the way.
  *
  * @param checkpoints files of checkpoints that were kept outside, besides the configured anchor
+ * @param since the time from which on the log is read; undefined: all of it
  */
 export async function verifyLog(
   dataSource: DataSource,
   { keys, former }: KeysOverTime,
   checkpoints: readonly string[],
-  onProgress: (lines: number, size: number) => void,
+  since: Date | undefined,
+  onProgress: (lines: number, leaves: number) => void,
 ): Promise<VerifiedLog> {
   const tally = new LogTally();
   const storage = new LogRepository(dataSource);
@@ -39,7 +41,8 @@ export async function verifyLog(
   const newest = await storage.findLatestCheckpoint();
   if (!newest) return { tally, proved: undefined, fault: 'the log has no checkpoint', newestAt: undefined, trails };
   const { size } = newest;
-  const lines = new LogLines(storage).formatRange({ from: 0, to: size }, newest, null);
+  const from = since === undefined ? 0 : await storage.findBegin(since.getTime(), size);
+  const lines = new LogLines(storage).formatRange({ from, to: size }, newest, null);
   const tallied = passLines(lines, (text) => {
     const { kind, event } = JSON.parse(text) as { kind: string; event?: unknown };
     if (kind === 'event') tally.add(event);
@@ -50,7 +53,7 @@ export async function verifyLog(
       former,
       ...(anchored.length > 0 ? { anchored } : {}),
       onProgress: (_bytes, count) => {
-        onProgress(count, size);
+        onProgress(count, size - from);
       },
     });
     return { tally, proved, fault: undefined, newestAt: newest.createdAt, trails };
@@ -83,6 +86,8 @@ export function describeLog(log: VerifiedLog, { auditAnchorFile, auditAnchorUrl 
     fault: fault ?? null,
     log: proved?.checkpoint.origin ?? null,
     treeSize: proved?.checkpoint.size ?? null,
+    leavesFrom: proved?.from ?? null,
+    leavesTo: proved?.to ?? null,
     root: proved?.checkpoint.root.toString('base64') ?? null,
     checkpointAt: newestAt?.toISOString() ?? null,
     signedBy:
@@ -107,7 +112,7 @@ export function describeLog(log: VerifiedLog, { auditAnchorFile, auditAnchorUrl 
     content,
     summary: [
       proved
-        ? `The whole log verifies: ${String(proved.events)} events and ${String(proved.erased)} archived ones, as ${String(proved.checkpoint.size)} leaves, are exactly those that the checkpoint of ${content.checkpointAt ?? '?'} signs.`
+        ? `${proved.from === 0 ? 'The whole log verifies' : `The log verifies from leaf ${String(proved.from)} on`}: ${String(proved.events)} events and ${String(proved.erased)} archived ones are exactly those that the checkpoint of ${content.checkpointAt ?? '?'} signs${proved.from === 0 ? '' : ' from there on'}.`
         : `The log does not verify: ${fault ?? '?'}.`,
       '',
       ...formatTable(
@@ -151,6 +156,8 @@ function listOpen(
       'The log was held against no checkpoint that was kept outside: give the file of the anchor’s receiver by --checkpoints.',
     );
   }
+  if (proved && proved.from > 0)
+    open.push(`The log was read from leaf ${String(proved.from)} on: what was before is not in the evidence.`);
   if (newestAt && now.getTime() - newestAt.getTime() > MAX_AGE_MS)
     open.push(`The newest checkpoint is of ${newestAt.toISOString()}: nothing was recorded since.`);
   const first = proved?.span?.[0];

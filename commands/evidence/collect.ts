@@ -25,6 +25,8 @@ import { TestResults } from './test-results.js';
 export interface Given {
   /** Files of checkpoints that were kept outside. */
   readonly checkpoints: readonly string[];
+  /** The time from which on the log is read. */
+  readonly since: Date | undefined;
   /** Reports of jest. */
   readonly results: readonly string[];
   /** The directory of the reports of reviews. */
@@ -75,8 +77,8 @@ export async function collectEvidence(
   const software = await describeSoftware(sources, root);
   onStep('audit log');
   const trails = listTrails(config, given.checkpoints);
-  const log = await verifyLog(dataSource, toKeyFiles(logKeys), trails, (lines, size) => {
-    onStep(`audit log: ${lines.toLocaleString('en')} of ${size.toLocaleString('en')} leaves`);
+  const log = await verifyLog(dataSource, toKeyFiles(logKeys), trails, given.since, (lines, leaves) => {
+    onStep(`audit log: ${lines.toLocaleString('en')} of ${leaves.toLocaleString('en')} leaves`);
   });
   onStep('ages and clocks');
   return {

@@ -35,6 +35,7 @@ export function describeRestores({ tally }: VerifiedLog, drills: readonly string
             ['time', 'detail'],
             restores.map(({ time, detail }) => [time, detail]),
           )),
+      '',
       rehearsals.length === 0 ? 'No output of a rehearsal was given (`--drill`).' : 'Rehearsals:',
       '',
       ...(rehearsals.length === 0

@@ -14,6 +14,8 @@ import { formatTable, type Part, type Sources } from './part.js';
 const RECORD = 'node_modules/.package-lock.json';
 
 interface Installed {
+  /** Only if its path does not end with it. */
+  readonly name?: string;
   readonly version?: string;
   readonly license?: string;
   readonly integrity?: string;
@@ -103,11 +105,18 @@ function readJson(path: string): unknown {
 /** Finds packages whose own manifest has another name or version than the record of npm. */
 function findDiffering(root: string, installed: readonly (readonly [string, Installed])[]): string[] {
   return installed
-    .filter(([path, { version }]) => {
+    .filter(([path, entry]) => {
       const manifest = join(root, path, 'package.json');
-      return !existsSync(manifest) || (readJson(manifest) as Manifest).version !== version;
+      if (!existsSync(manifest)) return true;
+      const { name, version } = readJson(manifest) as Manifest;
+      return name !== readName(path, entry) || version !== entry.version;
     })
     .map(([path]) => path);
+}
+
+/** The name of a package. Its path ends with it, unless it has another one there. */
+function readName(path: string, { name }: Installed): string {
+  return name ?? path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
 }
 
 function writeBom(
@@ -144,7 +153,7 @@ function writeBom(
 }
 
 function makeComponent({ Models }: Pick<CycloneDx, 'Models'>, path: string, entry: Installed): Component {
-  const full = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  const full = readName(path, entry);
   const [group, name] = full.startsWith('@') ? (full.split('/', 2) as [string, string]) : [undefined, full];
   const { version = '' } = entry;
   const component = new Models.Component('library', name, {
