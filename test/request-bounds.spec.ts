@@ -17,6 +17,7 @@ import { UsersController } from '../src/credentials/users.controller.js';
 import { BrowserKeysController } from '../src/payments/browser-keys.controller.js';
 import { PaymentsController } from '../src/payments/payments.controller.js';
 import { ExportController } from '../src/portability/export.controller.js';
+import { CredentialLineDto } from '../src/portability/dto/credential-line.dto.js';
 import { ImportController } from '../src/portability/import.controller.js';
 import { ReceiptsController } from '../src/receipts/receipts.controller.js';
 import { DiscoveryController } from '../src/signals/discovery.controller.js';
@@ -74,7 +75,7 @@ const DIFFERENCES: [member: RegExp, values: RegExp, reason: string][] = [
   [/clientExtensionResults appidExclude$/, /./, 'the service drops this result of the browser unread'],
 ];
 
-type Part = 'body' | 'query' | 'param';
+type Part = 'body' | 'line' | 'query' | 'param';
 
 /** The parts of a request by their keys in Nest's metadata. The project's own decorators use other keys. */
 const PARTS: ReadonlyMap<string, Part> = new Map([
@@ -93,8 +94,10 @@ function listDocumentedParts(): Map<string, Schema> {
       const [inQuery, inPath] = ['query', 'path'].map((place) => all.filter((parameter) => parameter.in === place));
       if (inQuery!.length > 0) parts.set(`${route} query`, toObjectSchema(inQuery!));
       if (inPath!.length > 0) parts.set(`${route} param`, toObjectSchema(inPath!));
-      const json = requestBody && resolve(requestBody).content['application/json'];
-      if (json) parts.set(`${route} body`, json.schema);
+      const content = requestBody && resolve(requestBody).content;
+      if (content?.['application/json']) parts.set(`${route} body`, content['application/json'].schema);
+      const line = content?.['application/x-ndjson']?.schema.contentSchema;
+      if (line) parts.set(`${route} line`, line);
     }
   }
   return parts;
@@ -132,6 +135,8 @@ function listRequestClasses(): Map<string, Type<object>> {
       }
     }
   }
+  // A stream of lines has no parameter of Nest.
+  classes.set('POST /v1/credentials/import line', CredentialLineDto);
   return classes;
 }
 
@@ -170,7 +175,7 @@ function replace(whole: unknown, [name, ...rest]: readonly string[], value: unkn
 
 async function isAccepted(dto: Type<object>, part: Part, value: unknown): Promise<boolean> {
   return createValidationPipe()
-    .transform(structuredClone(value), { type: part, metatype: dto })
+    .transform(structuredClone(value), { type: part === 'line' ? 'body' : part, metatype: dto })
     .then(
       () => true,
       () => false,
@@ -187,16 +192,17 @@ it('every part of a request that the document describes has a class, and no othe
 
 describe.each([...documented])('%s', (name, schema) => {
   const part = name.split(' ').at(-1) as Part;
+  const isJson = part === 'body' || part === 'line';
   const dto = classes.get(name)!;
   const isValid = compile(schema);
-  const whole = part === 'body' ? makeSample(schema) : writeParameters(makeSample(schema) as object);
+  const whole = isJson ? makeSample(schema) : writeParameters(makeSample(schema) as object);
 
   /** Lists the values at a path about which the document and the class differ. */
   async function findDifferences(path: readonly string[], values: readonly unknown[]): Promise<string[]> {
     const found: string[] = [];
     for (const value of values) {
       const request = JSON.parse(JSON.stringify(replace(whole, path, value))) as object;
-      const isDocumented = isValid(part === 'body' ? request : readParameters(schema, request));
+      const isDocumented = isValid(isJson ? request : readParameters(schema, request));
       if ((await isAccepted(dto, part, request)) === isDocumented) continue;
       const json = value === undefined ? 'no value' : JSON.stringify(value);
       const at = `${name} ${path.join(' ')}`;
@@ -207,7 +213,7 @@ describe.each([...documented])('%s', (name, schema) => {
   }
 
   it('the document and the service accept a request with every member', async () => {
-    expect(isValid(part === 'body' ? whole : readParameters(schema, whole as object))).toBe(true);
+    expect(isValid(isJson ? whole : readParameters(schema, whole as object))).toBe(true);
     expect(await isAccepted(dto, part, whole)).toBe(true);
   });
 
@@ -215,7 +221,7 @@ describe.each([...documented])('%s', (name, schema) => {
     'the document and the service give %s the same bounds',
     async (_, path, member) => {
       const values = [undefined, ...makeProbes(member), ...decorated, ...decorated.map((value) => [value])];
-      expect(await findDifferences(path, part === 'body' ? values : values.flatMap(toTexts))).toEqual([]);
+      expect(await findDifferences(path, isJson ? values : values.flatMap(toTexts))).toEqual([]);
     },
   );
 

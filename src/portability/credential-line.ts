@@ -102,9 +102,6 @@ function readKey({
   publicKey,
   algorithm,
 }: CredentialLineDto): Pick<CredentialLine, 'publicKey' | 'algorithm'> | InvalidMember {
-  const isForm = typeof publicKey === 'string' || (typeof publicKey === 'object' && !Array.isArray(publicKey));
-  if (!isForm)
-    return { pointer: '/publicKey', detail: 'publicKey must be a COSE_Key in base64url, SPKI in PEM, or a JWK' };
   try {
     return readPublicKey(publicKey, algorithm ?? undefined);
   } catch (error) {

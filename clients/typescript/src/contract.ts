@@ -1853,10 +1853,10 @@ export interface components {
             /** @description The reason for the last change of `status`; `null` if it has not changed since registration. */
             statusReason: string | null;
         };
-        /** @description A passkey on one line of JSON, of at most 65,536 bytes. A null counts as absent wherever a member may be absent. The members after `source` are those that only an export of this service has. */
+        /** @description A passkey on one line of JSON, of at most 65,536 bytes. A null counts as absent wherever a member may be absent. The members after `source` are those that only an export of this service has. Times are since 1970. */
         CredentialLine: {
-            /** @description The WebAuthn credential id, of 1 to 1,023 bytes. */
-            credentialId: components["schemas"]["Base64url"];
+            /** @description The WebAuthn credential id, of 1 to 1,023 bytes, in base64url without padding. */
+            credentialId: string;
             userId: components["schemas"]["UserId"];
             /** @description The user handle that the authenticator holds, of 1 to 64 bytes. Absent: the next authentication tells it, once. */
             userHandle?: string | null;
@@ -1894,7 +1894,10 @@ export interface components {
             source: string;
             /** @description The relying party that was exported. An import refuses a line of another one. */
             rpId?: string | null;
-            /** @description The id in this API, a UUIDv7. Absent, the passkey gets a new one. */
+            /**
+             * @description The id in this API, a UUIDv7. Absent, the passkey gets a new one.
+             * @example 019cb0f2-5c11-7d3a-9c54-0d9a3c1be0a1
+             */
             id?: string | null;
             /** @description The COSE algorithm of the key, which tells for which one an RSA key in PEM is. */
             algorithm?: number | null;
@@ -1919,10 +1922,14 @@ export interface components {
                 /** @enum {string} */
                 trust: "none" | "self" | "untrusted" | "trusted";
             } | null;
-            /** @description The SPIFFE ID of the service that registered it. Absent: the caller. */
+            /**
+             * @description The SPIFFE ID of the service that registered it. Absent: the caller.
+             * @example spiffe://bank.example/ns/prod/sa/auth-service
+             */
             createdBy?: string | null;
-            /** @description The browser-bound keys that were seen with it. */
+            /** @description The browser-bound keys that were seen with it, each thumbprint once. */
             browserKeys?: {
+                /** @example NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs */
                 thumbprint: string;
                 /** @enum {string} */
                 state: "trusted" | "untrusted" | "revoked";

@@ -3,7 +3,6 @@ import {
   ArrayUnique,
   IsArray,
   IsBoolean,
-  IsDefined,
   IsIn,
   IsInt,
   IsOptional,
@@ -11,6 +10,7 @@ import {
   Max,
   MaxLength,
   Min,
+  NotEquals,
   ValidateBy,
 } from 'class-validator';
 import { MAX_CREDENTIAL_ID_BYTES } from '../../challenges/descriptors.js';
@@ -51,6 +51,18 @@ function IsPastTime(): PropertyDecorator {
   });
 }
 
+/** Accepts what may be a key in one of its forms. Whether it is one, credential-line.ts finds out. */
+function IsPublicKeyForm(): PropertyDecorator {
+  return ValidateBy({
+    name: 'isPublicKeyForm',
+    validator: {
+      validate: (value) =>
+        typeof value === 'string' || (typeof value === 'object' && value !== null && !Array.isArray(value)),
+      defaultMessage: () => '$property must be a COSE_Key in base64url, SPKI in PEM, or a JWK',
+    },
+  });
+}
+
 class AttestationDto {
   @HasForm(/^[a-z0-9-]{1,32}$/, 'the name of an attestation statement format')
   format: string;
@@ -82,7 +94,10 @@ export class CredentialLineDto {
   @IsBytes(MAX_CREDENTIAL_ID_BYTES)
   credentialId: string;
 
+  /** `.` and `..` are not allowed: no path could name the user. */
   @IsText(1, 256)
+  @NotEquals('.')
+  @NotEquals('..')
   userId: string;
 
   /** The user handle that the authenticator holds: base64url, 1 to 64 bytes. Absent: it is learned at the next authentication. */
@@ -91,7 +106,7 @@ export class CredentialLineDto {
   userHandle?: string | null;
 
   /** A COSE_Key in base64url, SPKI in PEM, or a JWK. */
-  @IsDefined()
+  @IsPublicKeyForm()
   publicKey: PublicKeyForm;
 
   /** Unsigned, 32 bits. */
