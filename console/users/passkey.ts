@@ -22,7 +22,7 @@ export function renderPasskey({ passkey, obstacles, verdict }: Judgement): Templ
   return html`
     <h3>
       ${name} <span class="badge ${status}">${status}</span>
-      ${status === 'active' && verdict !== 'accepted' ? renderVerdict(verdict) : nothing}
+      ${status === 'active' && verdict !== 'accepted' ? renderVerdict(verdict, obstacles) : nothing}
     </h3>
     <dl class="facts">
       <dt>Last use</dt>
@@ -63,10 +63,13 @@ export function renderPasskey({ passkey, obstacles, verdict }: Judgement): Templ
   `;
 }
 
-function renderVerdict(verdict: Exclude<Judgement['verdict'], 'accepted'>): TemplateResult {
-  return verdict === 'refused'
-    ? html`<span class="badge bad">refused by the policy</span>`
-    : html`<span class="badge warn">not for everything</span>`;
+function renderVerdict(
+  verdict: Exclude<Judgement['verdict'], 'accepted'>,
+  obstacles: readonly Obstacle[],
+): TemplateResult {
+  if (verdict === 'refused') return html`<span class="badge bad">refused by the policy</span>`;
+  const isOfPurposes = obstacles.every(({ purpose }) => purpose !== undefined);
+  return html`<span class="badge warn">${isOfPurposes ? 'not for every purpose' : 'perhaps refused'}</span>`;
 }
 
 function describeKind({ backupEligible, backedUp, userVerified }: Judgement['passkey']): string {

@@ -258,6 +258,8 @@ async function bars(suite: { test: typeof test }, console: OpenConsole): Promise
     [`models?rpId=${RP}`, 'Models and backup state', 'By algorithm'],
     ['users', 'Users', 'User id'],
     [`users/${RP}/ada`, /ada/, 'Find out'],
+    [`users/${RP}/${encodeURIComponent(HOSTILE)}`, HOSTILE, 'Find out'],
+    ['relying-parties', 'Relying parties', 'Warnings'],
     ['keys', 'Health and keys', 'Certificate of the service'],
   ];
   for (const theme of ['Light', 'Dark'] as const)
