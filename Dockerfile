@@ -10,7 +10,7 @@ COPY package.json package-lock.json .npmrc ./
 # The compiler needs no install script of a package, so the build runs none.
 RUN npm ci --ignore-scripts
 COPY nest-cli.json tsconfig.json tsconfig.build.json ormconfig.ts ./
-COPY clients/typescript/src/contract.ts ./clients/typescript/src/
+COPY clients/typescript/src ./clients/typescript/src
 COPY commands ./commands
 COPY console ./console
 COPY dev ./dev
@@ -40,6 +40,9 @@ WORKDIR /app
 COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/built ./dist
 COPY package.json LICENSE ./
+# The command line of operators and auditors: docker run --rm IMAGE passkey-manager --help
+RUN chmod 0755 dist/commands/passkey-manager/passkey-manager.js \
+  && ln -s /app/dist/commands/passkey-manager/passkey-manager.js /usr/local/bin/passkey-manager
 # `node dist/commands/evidence.js` reads the table of requirements.
 COPY docs/compliance.md ./docs/
 # For `node dist/commands/migrate.js --grants`.

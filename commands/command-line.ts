@@ -17,6 +17,12 @@ export const EXIT = {
   couldNotRun: 2,
   /** The evidence verifies, but some of it is about more than was verified. */
   notCovered: 3,
+  /** The service refused what was asked. */
+  refused: 4,
+  /** No answer came, or the service could not do its work. What was asked may be done or not. */
+  unreachable: 5,
+  /** A second identity must approve first. Nothing was changed. */
+  waitsForApproval: 6,
 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
@@ -27,6 +33,8 @@ export interface Option {
   /** Says in a sentence what the option does. */
   readonly text: string;
   readonly multiple?: boolean;
+  /** A letter that stands for the name. */
+  readonly short?: string;
 }
 
 export type Options = Readonly<Record<string, Option>>;
@@ -77,9 +85,13 @@ export function parseArguments<Given extends Options>(
   args: readonly string[],
 ): Arguments<Given> {
   const options = Object.fromEntries(
-    Object.entries<Option>(program.options).map(([name, { value }]) => [
+    Object.entries<Option>(program.options).map(([name, { value, short }]) => [
       name,
-      { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple: true as const },
+      {
+        type: value === undefined ? ('boolean' as const) : ('string' as const),
+        multiple: true as const,
+        ...(short !== undefined && { short }),
+      },
     ]),
   );
   const { values, positionals } = parseOrRefuse(args, options);
@@ -105,7 +117,7 @@ function refuseSurplus({ operands = {}, maxOperands }: Program, given: readonly 
 
 function parseOrRefuse(
   args: readonly string[],
-  options: Record<string, { type: 'boolean' | 'string'; multiple: true }>,
+  options: Record<string, { type: 'boolean' | 'string'; multiple: true; short?: string }>,
 ): { values: Record<string, (string | boolean)[] | undefined>; positionals: string[] } {
   try {
     return parseArgs({ args: [...args], allowPositionals: true, options });
@@ -118,12 +130,17 @@ function parseOrRefuse(
 /** Parses the arguments of this process. Ends the process after `--help` or a wrong argument. */
 export function readArguments<Given extends Options>(program: Program<Given>): Arguments<Given> {
   const args = process.argv.slice(2);
-  const end = args.indexOf('--');
-  if ((end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')) {
+  if (asksForHelp(args)) {
     process.stdout.write(formatHelp(program));
     process.exit(EXIT.done);
   }
   return exitOnUsageError(program, () => parseArguments(program, args));
+}
+
+/** True if `--help` or `-h` is among the options. */
+export function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end === -1 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h');
 }
 
 /** Runs a function, and ends the process if the function finds that an argument is wrong. */
@@ -164,7 +181,8 @@ export function formatHelp(program: Program): string {
     exitCodes,
   } = program;
   const optionRows = Object.entries(options).map(
-    ([name, { value, text }]) => [`--${name}${value === undefined ? '' : ` ${value}`}`, text] as const,
+    ([name, { value, text, short }]) =>
+      [`--${name}${short === undefined ? '' : `, -${short}`}${value === undefined ? '' : ` ${value}`}`, text] as const,
   );
   const sections: [title: string, rows: readonly (readonly [string, string])[]][] = [
     ['Arguments', Object.entries(operands)],

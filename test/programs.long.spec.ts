@@ -17,6 +17,7 @@ const PROGRAMS: readonly (readonly [program: string, options: readonly string[]]
   ['inventory', ['json']],
   ['migration:run', ['grants', 'sequencer', 'show', 'revert']],
   ['migration:distribute', []],
+  ['passkey-manager', ['version']],
   ['passkeys:verify-export', ['key']],
   ['passkeys:export', ['rp-id', 'url', 'cert', 'cert-key', 'ca', 'key', 'out']],
   ['passkeys:import', ['rp-id', 'url', 'cert', 'cert-key', 'ca', 'dry-run', 'first-line', 'verdicts']],

@@ -50,7 +50,7 @@ const BUILDS = 'builds';
 /** `npm run start:dev` compiles into it. */
 const WATCHED = 'watch';
 const KEPT_MS = 3_600_000;
-const SOURCES = ['src', 'commands', 'dev'];
+const SOURCES = ['src', 'commands', 'dev', 'clients/typescript/src'];
 const SETTINGS = [
   'ormconfig.ts',
   'nest-cli.json',
@@ -151,7 +151,8 @@ function guardProgram(path: string): void {
   renameSync(path, program);
   writeFileSync(
     path,
-    `// tools/build.ts makes this file. The program is in ${basename(program)}.
+    `#!/usr/bin/env node
+// tools/build.ts makes this file. The program is in ${basename(program)}.
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < ${major} || (major === ${major} && minor < ${minor})) {
   console.error('Passkey Manager needs Node.js ${needed} or later, and this is ' + process.versions.node + ' (' + process.execPath + ').');

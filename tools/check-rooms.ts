@@ -7,7 +7,8 @@ import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import ts from 'typescript';
 import { EXIT, type Program, readArguments } from '../commands/command-line.js';
-import { FLOORS, type Room } from './rooms.js';
+import type { Room } from './room.js';
+import { FLOORS } from './rooms.js';
 
 const PROGRAM = {
   command: 'npm run check:rooms --',

@@ -1,25 +1,11 @@
+import type { Floor } from './room.js';
+
 /**
  * The plan of the source: floors from the ground up, and the rooms on each. A room imports from every room of the floors
  * below its own, and from a neighbour on its own floor only where `neighbours` names it. Types count as imports.
  *
  * `tools/check-rooms.ts` checks the source against this list and writes it into CONTRIBUTING.md.
  */
-export interface Room {
-  /** The folder, relative to the repository. */
-  readonly path: string;
-  /** Says in a sentence what the room is for. */
-  readonly holds: string;
-  /** The file that begins with an overview of the room: a source file with a comment, or a Markdown file. */
-  readonly page: string;
-  /** The rooms on the same floor that it may import from. */
-  readonly neighbours?: readonly string[];
-}
-
-export interface Floor {
-  readonly name: string;
-  readonly rooms: readonly Room[];
-}
-
 export const FLOORS: readonly Floor[] = [
   {
     name: 'Ground floor: knows nothing of the project',
@@ -50,6 +36,11 @@ export const FLOORS: readonly Floor[] = [
         path: 'src/tlog',
         holds: 'The transparency log as a library: Merkle trees, notes, checkpoints, proofs, exports.',
         page: 'src/tlog/README.md',
+      },
+      {
+        path: 'clients/typescript/src',
+        holds: 'The typed client, a package of its own.',
+        page: 'clients/typescript/README.md',
       },
     ],
   },
@@ -294,6 +285,12 @@ export const FLOORS: readonly Floor[] = [
           ...['commands/evidence', 'commands/inventory', 'commands/passkeys'],
           ...['commands/payment-replay', 'commands/reconcile', 'commands/service'],
         ],
+      },
+      {
+        path: 'commands/passkey-manager',
+        holds: 'The command line of operators and auditors, with its sub-commands.',
+        page: 'commands/passkey-manager/passkey-manager.ts',
+        neighbours: ['commands', 'commands/audit-report', 'commands/inventory'],
       },
     ],
   },

@@ -34,6 +34,13 @@ describe('a variable that begins with PASSKEY_ and is no setting', () => {
   });
 });
 
+it.each(['URL', 'CERT', 'CERT_KEY', 'CA', 'OUTPUT'])(
+  'PASSKEY_MANAGER_%s is for the command line, and no mistake',
+  (name) => {
+    expect(describeUnknown({ [`PASSKEY_MANAGER_${name}`]: 'x' })).toEqual([]);
+  },
+);
+
 describe('the variables that Kubernetes makes for a Service', () => {
   /** As Kubernetes names them for a Service with the ports https (8443) and 8081. */
   const createLinks = (service: string): NodeJS.ProcessEnv => ({

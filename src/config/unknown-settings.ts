@@ -5,6 +5,9 @@ const PREFIX = 'PASSKEY_';
 const SERVICE_LINK =
   /^[A-Z0-9_]+?_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 
+/** What `passkey-manager` takes, the command line for operators (docs/command-line.md). */
+const OF_COMMAND_LINE = /^PASSKEY_MANAGER_(?:URL|CERT|CERT_KEY|CA|OUTPUT)$/;
+
 /** Tells if Kubernetes made this variable, as for a Service named passkey-manager. */
 export function isServiceLink(name: string, value: string): boolean {
   return SERVICE_LINK.test(name) || (name.endsWith('_PORT') && /^(?:tcp|udp|sctp):\/\//.test(value));
@@ -19,6 +22,7 @@ export function isServiceLink(name: string, value: string): boolean {
 export function describeUnknownSettings(env: NodeJS.ProcessEnv, names: readonly string[]): readonly string[] {
   return Object.entries(env)
     .filter(([name, value = '']) => name.startsWith(PREFIX) && !names.includes(name) && !isServiceLink(name, value))
+    .filter(([name]) => !OF_COMMAND_LINE.test(name))
     .map(([name]) => {
       const meant = findClosest(name, names);
       return `${name} is not a setting of this version${meant === undefined ? '' : `; did you mean ${meant}?`}`;
