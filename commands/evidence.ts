@@ -30,7 +30,7 @@ const PROGRAM = {
   command: 'npm run evidence --',
   imageCommand: 'node dist/commands/evidence.js',
   usage: [
-    '--out DIR [--results FILE]… [--checkpoints NOTES]… [--since RFC3339] [--reviews DIR] [--drill FILE]… [--calm-schemas DIR]',
+    '--out DIR [--results FILE]… [--checkpoints NOTES]… [--since RFC3339] [--key FILE]… [--reviews DIR] [--drill FILE]… [--calm-schemas DIR]',
     '--verify DIR --key FILE…',
   ],
   about:
@@ -64,7 +64,7 @@ const PROGRAM = {
     verify: { value: 'DIR', text: 'A directory of evidence to verify.' },
     key: {
       value: 'FILE',
-      text: 'With --verify: the verifier keys of the audit log, one a line (GET /v1/audit/key), from elsewhere than DIR. If the keys were changed, give the option once for each file, the oldest first.',
+      text: 'The verifier keys of the audit log, one a line (GET /v1/audit/key). --verify needs them, from elsewhere than DIR. --out needs them if the keys were changed more than once and checkpoints were kept outside. If the keys were changed, give the option once for each file, the oldest first.',
       multiple: true,
     },
   },
@@ -98,6 +98,7 @@ async function write(out: string, { values }: Arguments<typeof PROGRAM.options>)
     const dataSource = await openToRead({ url, passwordFile: config.databasePasswordFile }, [AuditCheckpointEntity]);
     try {
       const given = {
+        keys: values.key.length > 0 ? readKeyFiles(values.key) : undefined,
         checkpoints: values.checkpoints,
         since: parseTime(values.since),
         results: values.results,
@@ -178,7 +179,6 @@ function run(given: Arguments<typeof PROGRAM.options>): Promise<ExitCode> {
     if (key.length === 0) throw new UsageError('--verify needs --key.');
     return verify(directory, key);
   }
-  if (key.length > 0) throw new UsageError('--key is for --verify.');
   return write(out!, given);
 }
 

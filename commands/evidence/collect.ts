@@ -23,6 +23,8 @@ import { TestResults } from './test-results.js';
 
 /** What the arguments name besides the settings. */
 export interface Given {
+  /** The keys that signed the log over time; undefined: those of the key file. */
+  readonly keys: KeysOverTime | undefined;
   /** Files of checkpoints that were kept outside. */
   readonly checkpoints: readonly string[];
   /** The time from which on the log is read. */
@@ -77,9 +79,15 @@ export async function collectEvidence(
   const software = await describeSoftware(sources, root);
   onStep('audit log');
   const trails = listTrails(config, given.checkpoints);
-  const log = await verifyLog(dataSource, toKeyFiles(logKeys), trails, given.since, (lines, leaves) => {
-    onStep(`audit log: ${lines.toLocaleString('en')} of ${leaves.toLocaleString('en')} leaves`);
-  });
+  const log = await verifyLog(
+    dataSource,
+    given.keys ?? toKeysOverTime(logKeys),
+    trails,
+    given.since,
+    (lines, leaves) => {
+      onStep(`audit log: ${lines.toLocaleString('en')} of ${leaves.toLocaleString('en')} leaves`);
+    },
+  );
   onStep('ages and clocks');
   return {
     sources,
@@ -101,7 +109,7 @@ export async function collectEvidence(
 }
 
 /** The keys that verify the log: the present ones, and the ones before them that the key file has. */
-function toKeyFiles({ signers, former }: LogKeys): KeysOverTime {
+function toKeysOverTime({ signers, former }: LogKeys): KeysOverTime {
   const keys = signers.filter(({ isFormer }) => !isFormer).map(({ key }) => key);
   return { keys, former: former.length > 0 ? [former] : [] };
 }
