@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -65,6 +65,22 @@ describe('npm run passkeys:read', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600);
   });
 
+  it.each<[string, () => string, string]>([
+    ['is missing', () => join(DIRECTORY, 'nowhere.csv'), 'There is no file'],
+    ['lacks columns', () => write('wrong.csv', 'a,b\n1,2\n'), 'wrong.csv'],
+  ])('leaves the file of --out as it was when a dump %s, and says what to do', async (_, dump, sentence) => {
+    const [fresh, held] = [join(DIRECTORY, 'fresh.ndjson'), write('held.ndjson', 'held')];
+    const path = dump();
+    for (const out of [fresh, held]) {
+      const { code, stderr } = await run(['--from', 'csv', '--out', out, path]);
+      expect(code).toBe(2);
+      expect(stderr).toContain(sentence);
+      expect(stderr.trim().split('\n')).toHaveLength(1);
+    }
+    expect([existsSync(fresh), existsSync(`${fresh}.partial`)]).toEqual([false, false]);
+    expect(readFileSync(held, 'utf8')).toBe('held');
+  });
+
   it('names the columns of its own CSV that it does not know, so that no slip of the pen loses what they hold', async () => {
     const { code, lines, stderr } = await run(
       ['--from', 'csv', '-'],
@@ -92,7 +108,11 @@ describe('npm run passkeys:read', () => {
     ['no source', [`${MOVED_PASSKEYS}/better-auth.csv`], /^Give --from with one of hanko, .*\nusage: /],
     ['an unknown source', ['--from', 'auth0', '-'], /^Give --from with one of hanko, .*\nusage: /],
     ['no file', ['--from', 'csv'], /^Give a FILE\.\nusage: /],
-    ['a file that is not there', ['--from', 'csv', join(DIRECTORY, 'none')], /no such file.*none'\.\n$/],
+    [
+      'a file that is not there',
+      ['--from', 'csv', join(DIRECTORY, 'none')],
+      /^There is no file .*none: dump the table into it first \(docs\/portability-readers\.md\)\.\n$/,
+    ],
     [
       'columns that are missing',
       ['--from', 'hanko', `${MOVED_PASSKEYS}/better-auth.csv`],

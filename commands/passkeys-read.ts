@@ -4,7 +4,7 @@
  * passkeys/sources.ts knows the products, and passkeys/rows.ts reads the rows. This file reads the arguments, writes the lines and
  * names the rows that cannot be read.
  */
-import { createWriteStream, statSync } from 'node:fs';
+import { createWriteStream, existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
@@ -47,7 +47,7 @@ const PROGRAM = {
     [EXIT.done]: 'Every passkey is in the output.',
     [EXIT.failed]: 'Rows could not be read; standard error names them. The others are in the output.',
     [EXIT.couldNotRun]:
-      'The arguments are wrong, or a file could not be read or lacks columns. The output is not whole.',
+      'The arguments are wrong, or a file could not be read or lacks columns. What is on standard output is not whole; --out leaves its file as it was.',
   },
 } as const satisfies Program;
 
@@ -65,13 +65,28 @@ function readSource({ from }: Arguments<typeof PROGRAM.options>['values']): Sour
 async function run({ values, operands }: Arguments<typeof PROGRAM.options>): Promise<ExitCode> {
   const source = readSource(values);
   if (operands.length === 0) throw new UsageError('Give a FILE.');
+  const missing = operands.find((path) => path !== '-' && !existsSync(path));
+  if (missing !== undefined)
+    throw new Error(`There is no file ${missing}: dump the table into it first (docs/portability-readers.md)`);
   const total: Tally = { rows: 0, passkeys: 0, faults: 0, others: 0 };
   const lines = Readable.from(writeLines(operands, source, values['rp-id'], total));
   if (values.out === undefined) await pipeline(lines, process.stdout, { end: false });
-  else await pipeline(lines, createWriteStream(values.out, { mode: 0o600 }));
+  else await writeWhole(values.out, lines);
   progress.clear();
   console.error(formatTally(total));
   return total.faults === 0 ? EXIT.done : EXIT.failed;
+}
+
+/** Writes a file beside, which gets the name at the end: a run that fails leaves what was there before. */
+async function writeWhole(path: string, lines: Readable): Promise<void> {
+  const partial = `${path}.partial`;
+  try {
+    await pipeline(lines, createWriteStream(partial, { mode: 0o600 }));
+    renameSync(partial, path);
+  } catch (error) {
+    rmSync(partial, { force: true });
+    throw error;
+  }
 }
 
 /** @throws DumpError that names the file */

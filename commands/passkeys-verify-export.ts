@@ -38,7 +38,7 @@ function format({ header, end, signed }: VerifiedExport): string {
     ['passkeys', String(end.count)],
     ['left out', end.leftOut === 0 ? 'none' : `${String(end.leftOut)} rows that failed their integrity check`],
     ['began', `${header.exportedAt}, as event ${header.exportId}`],
-    ['signed', `${signed.time ? `${signed.time.toISOString()}, ` : ''}by ${signatures}`],
+    ['signed', `${signed.time ? `${signed.time.toISOString().replace('.000Z', 'Z')}, ` : ''}by ${signatures}`],
     ['digest', end.digest],
   ];
   return rows.map(([name, text]) => `  ${name!.padEnd(9)}${text!}\n`).join('');

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { UsageError } from './command-line.js';
 import { ServiceCaller } from './service/service-caller.js';
@@ -31,5 +32,32 @@ export function openService({ url, cert, 'cert-key': key, ca }: Given): ServiceC
   if (url === undefined || cert === undefined || key === undefined || ca === undefined)
     throw new UsageError('Give --url, --cert, --cert-key and --ca.');
   if (!URL.canParse(url) || new URL(url).protocol !== 'https:') throw new UsageError('--url is not an https URL.');
-  return new ServiceCaller(new URL(url), { cert: readFileSync(cert), key: readFileSync(key), ca: readFileSync(ca) });
+  const files = { cert: read('--cert', cert), key: read('--cert-key', key), ca: read('--ca', ca) };
+  if (!belongTogether(files))
+    throw new Error(`--cert ${cert} and --cert-key ${key} do not belong together: give the key of that certificate`);
+  return new ServiceCaller(new URL(url), files);
+}
+
+function read(option: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(code === 'ENOENT' ? `${option}: there is no file ${path}` : `${option}: ${message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** @throws Error if one of them is none */
+function belongTogether({ cert, key }: { readonly cert: Buffer; readonly key: Buffer }): boolean {
+  const parse = <Parsed>(what: string, read: () => Parsed): Parsed => {
+    try {
+      return read();
+    } catch (error) {
+      throw new Error(`${what} in PEM, or is encrypted`, { cause: error });
+    }
+  };
+  const certificate = parse('--cert holds no certificate', () => new X509Certificate(cert));
+  return certificate.checkPrivateKey(parse('--cert-key holds no private key', () => createPrivateKey(key)));
 }
