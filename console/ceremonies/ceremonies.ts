@@ -4,10 +4,11 @@ import { load, renderEmpty, renderLoading } from '../parts/loading.js';
 import { type PlotData, TimePlot } from '../parts/time-plot.js';
 import { renderTime } from '../parts/time.js';
 import type { Schemas } from '../shell/api.js';
+import { renderProblem } from '../shell/problem.js';
 import { linkTo } from '../shell/router.js';
 import type { OpenView, Page, View } from '../shell/view.js';
 import { renderMetrics, readSamples } from './replica-counts.js';
-import { readCounts, readPeriod, renderPeriod } from './period.js';
+import { type Counted, readCounts, readPeriod, renderPeriod } from './period.js';
 
 export const CEREMONIES: View = {
   path: 'ceremonies',
@@ -35,7 +36,8 @@ function openCeremonies(page: Page): OpenView {
   return {
     render: () => html`
       <h1 tabindex="-1">Ceremonies</h1>
-      ${renderLoading(counts, ({ parties, statistics }) => {
+      ${renderLoading(counts, (counted) => {
+        const { parties, statistics } = counted;
         const rpId = statistics?.rpId ?? readPeriod(page.query).rpId;
         const form = renderPeriod(page, {
           view: 'ceremonies',
@@ -43,7 +45,7 @@ function openCeremonies(page: Page): OpenView {
           chosen: rpId,
           further: renderCeremonies(chosen),
         });
-        if (!statistics) return html`${form}${renderNoParty(parties)}`;
+        if (!statistics) return html`${form}${renderNoCounts(counted)}`;
         const drawn = plot(statistics);
         return html`${form} ${renderTotals(drawn.timeline, statistics, chosen)}
           <section class="plots">
@@ -58,8 +60,9 @@ function openCeremonies(page: Page): OpenView {
   };
 }
 
-/** Says that there is no relying party to count for. */
-export function renderNoParty(parties: readonly string[] | undefined): TemplateResult {
+/** Says why there are no counts. */
+export function renderNoCounts({ parties, error }: Counted): TemplateResult {
+  if (error) return renderProblem(error);
   return parties
     ? renderEmpty('There is no relying party.', 'Create one with PUT /v1/relying-parties/{rpId}.')
     : renderEmpty('Which relying party?', 'Type its RP ID. The permission relying-parties:read would list them.');

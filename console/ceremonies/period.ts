@@ -3,6 +3,7 @@ import { pickPeriod } from '../explain/ceremony-counts.js';
 import { readField } from '../parts/fields.js';
 import { call, type Schemas } from '../shell/api.js';
 import type { Caller } from '../shell/caller.js';
+import { Problem } from '../shell/problem.js';
 import { linkTo } from '../shell/router.js';
 import type { Page } from '../shell/view.js';
 
@@ -15,8 +16,10 @@ export interface Period {
 export interface Counted {
   /** Those that the caller can name; undefined if the policy shows none. */
   readonly parties: readonly string[] | undefined;
-  /** Absent if no relying party is chosen. */
+  /** Absent if no relying party is chosen, or its counts cannot be read. */
   readonly statistics?: Schemas['Statistics'];
+  /** Why they cannot be read. */
+  readonly error?: Problem;
 }
 
 const DAYS = { 1: 'Last 24 hours', 7: 'Last 7 days', 31: 'Last 31 days' } as const;
@@ -45,9 +48,16 @@ export async function readCounts({ caller, query }: Page, signal: AbortSignal): 
   const kept = lastParty !== undefined && parties?.includes(lastParty) ? lastParty : parties?.[0];
   const { rpId = kept, days } = readPeriod(query);
   if (rpId === undefined) return { parties };
-  lastParty = rpId;
   const sent = { query: { rpId, ...pickPeriod(days, new Date()) } };
-  return { parties, statistics: await call('get', '/v1/statistics', sent, { signal }) };
+  try {
+    const statistics = await call('get', '/v1/statistics', sent, { signal });
+    lastParty = rpId;
+    return { parties, statistics };
+  } catch (error) {
+    // The form stays, so that another relying party can be chosen.
+    if (error instanceof Problem) return { parties, error };
+    throw error;
+  }
 }
 
 interface PeriodForm {

@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { renderNoParty } from '../ceremonies/ceremonies.js';
+import { renderNoCounts } from '../ceremonies/ceremonies.js';
 import { readCounts, readPeriod, renderPeriod } from '../ceremonies/period.js';
 import { formatShare } from '../explain/ceremony-counts.js';
 import { findSetting } from '../explain/party-settings.js';
@@ -23,10 +23,11 @@ function openModels(page: Page): OpenView {
   return {
     render: () => html`
       <h1 tabindex="-1">Models and backup state</h1>
-      ${renderLoading(counts, ({ parties, statistics }) => {
+      ${renderLoading(counts, (counted) => {
+        const { parties, statistics } = counted;
         const chosen = statistics?.rpId ?? readPeriod(page.query).rpId;
         const form = renderPeriod(page, { view: 'models', parties, chosen, hasDays: false });
-        if (!statistics) return html`${form}${renderNoParty(parties)}`;
+        if (!statistics) return html`${form}${renderNoCounts(counted)}`;
         return html`${form}${statistics.credentials ? renderCounts(statistics.credentials) : renderUncounted()}`;
       })}
     `,

@@ -1,5 +1,5 @@
 import { html, nothing, type TemplateResult } from 'lit-html';
-import { renderNoParty } from '../ceremonies/ceremonies.js';
+import { renderNoCounts } from '../ceremonies/ceremonies.js';
 import { readCounts, readPeriod, renderPeriod } from '../ceremonies/period.js';
 import { formatShare, layOut, type Series } from '../explain/ceremony-counts.js';
 import { CEREMONY_REASONS } from '../explain/reasons.js';
@@ -28,12 +28,13 @@ function openRefusals(page: Page): OpenView {
     render: () => html`
       <h1 tabindex="-1">Refusals</h1>
       <p>Why ceremonies were refused, how often, and what to do about each reason.</p>
-      ${renderLoading(counts, ({ parties, statistics }) => {
+      ${renderLoading(counts, (counted) => {
+        const { parties, statistics } = counted;
         const rpId = statistics?.rpId ?? readPeriod(page.query).rpId;
         const form = renderPeriod(page, { view: 'refusals', parties, chosen: rpId });
-        if (!statistics) return html`${form}${renderNoParty(parties)}${renderOthers(EXPLAINED, asked)}`;
+        if (!statistics) return html`${form}${renderNoCounts(counted)}${renderOthers(EXPLAINED, asked)}`;
         const { reasons, refused } = layOut(statistics);
-        const counted = new Set(reasons.map(({ name }) => name));
+        const seen = new Set(reasons.map(({ name }) => name));
         return html`${form}
           <h2>Counted at ${statistics.rpId}</h2>
           ${
@@ -42,7 +43,7 @@ function openRefusals(page: Page): OpenView {
               : reasons.map((series) => renderReason(series, refused.total, asked, page))
           }
           ${renderOthers(
-            EXPLAINED.filter((reason) => !counted.has(reason)),
+            EXPLAINED.filter((reason) => !seen.has(reason)),
             asked,
           )}`;
       })}

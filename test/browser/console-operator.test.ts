@@ -33,6 +33,7 @@ await test('The console, opened by those who operate the service', async (suite)
       { name: 'support', permissions: ['passkeys:read', 'passkeys:manage', 'relying-parties:read', 'audit:read'] },
       // As in development: it may look at passkeys, and may not change them.
       { name: 'operator', permissions: ['relying-parties:read', 'passkeys:read', 'statistics:read'] },
+      { name: 'reviewer', permissions: ['statistics:read'] },
       { name: 'auth-service', permissions: ['passkeys:authenticate', 'passkeys:register'] },
       { name: 'second', permissions: ['approvals:decide'] },
     ],
@@ -84,6 +85,25 @@ await test('The console, opened by those who operate the service', async (suite)
     assert.match(text, /^malformed\s+1\s+50 %/);
     assert.match(text, /cannot decode the answer.*PublicKeyCredential\.toJSON\(\).*§7\.2 step 7.*docs\/runbook\.md#/s);
     assert.ok((await page.locator('details.card').count()) >= 40);
+  });
+
+  await suite.test('asks for the RP ID where the policy lists no relying parties', async () => {
+    const reviewer = await stage.open('reviewer');
+    const { page } = reviewer;
+    await page.getByText('Which relying party?').waitFor();
+    assert.deepEqual(await page.getByRole('navigation').getByRole('link').allInnerTexts(), [
+      ...['Ceremonies', 'Refusals', 'Models', 'Health and keys'],
+    ]);
+    assert.deepEqual(await reviewer.findBarriers(), []);
+    await page.getByLabel('Relying party').fill(RP);
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.getByText('Counted up to').waitFor();
+    await reviewer.go('ceremonies?rpId=nowhere.example', 'Ceremonies');
+    assert.match(await page.getByRole('alert').innerText(), /relying-party-unknown/);
+    await page.getByLabel('Relying party').fill(RP);
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.getByText('Counted up to').waitFor();
+    assert.deepEqual(reviewer.faults, []);
   });
 
   await suite.test('counts passkeys by model and backup state', async () => {
