@@ -1,11 +1,22 @@
-import type { Kept } from './witness.js';
+import { DAMAGED, type Kept } from './witness.js';
 
 const PREFIX = 'console-witness ';
 
-/** What the browser keeps of the log of a service. @param service its address. @returns undefined for nothing, or for what is damaged */
+/**
+ * What the browser keeps of the log of a service. @param service its address. @returns undefined for nothing
+ *
+ * @throws Error if that is damaged
+ */
 export function readKept(service: string): Kept | undefined {
   const text = localStorage.getItem(PREFIX + service);
-  return text === null ? undefined : (JSON.parse(text) as Kept);
+  if (text === null) return undefined;
+  try {
+    const { note, keys, ...rest } = JSON.parse(text) as Kept;
+    if (typeof note === 'string' && typeof keys === 'string') return { note, keys, ...rest };
+  } catch {
+    // Damaged as well.
+  }
+  throw new Error(DAMAGED);
 }
 
 export function writeKept(service: string, kept: Kept): void {

@@ -105,9 +105,16 @@ export async function findBreak(
 
 /** @throws Error if what the browser keeps is damaged */
 function openKept({ note, keys }: Kept): [VerifierKey[], SignedCheckpoint] {
-  const former = parseVerifierKeys(keys);
-  return [former, new KeyHistory(former).open(note)];
+  try {
+    const former = parseVerifierKeys(keys);
+    return [former, new KeyHistory(former).open(note)];
+  } catch (error) {
+    throw new Error(DAMAGED, { cause: error });
+  }
 }
+
+export const DAMAGED =
+  'What this browser keeps of the log is damaged, so it cannot say if the log continues. The view Log can forget it.';
 
 export function openBefore(kept: Kept): SignedCheckpoint {
   return openKept(kept)[1];

@@ -172,6 +172,18 @@ await test('The console as a witness of the log', async (suite) => {
     assert.match(await verdict().innerText(), /begins to watch/);
   });
 
+  await suite.test('says that what it keeps is damaged, and begins anew only when told', async () => {
+    await page.evaluate(() => {
+      const name = Object.keys(localStorage).find((key) => key.startsWith('console-witness '))!;
+      localStorage.setItem(name, localStorage.getItem(name)!.replace(/\d/g, '7'));
+    });
+    await page.reload();
+    await text(/^What this browser keeps of the log is damaged/);
+    await page.getByRole('button', { name: 'Forget the checkpoint' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Forget', exact: true }).click();
+    await page.getByRole('heading', { name: 'The checkpoint verifies' }).waitFor();
+  });
+
   await suite.test('breaks no content security policy, and no script fails', () => {
     assert.deepEqual(auditor.faults, []);
   });

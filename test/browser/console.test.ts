@@ -41,6 +41,26 @@ await test('The console, opened by an auditor', async (suite) => {
     },
   );
 
+  await suite.test('opens once: a second visit of the address is told', async () => {
+    const second = await page.context().newPage();
+    await second.goto(auditor.address);
+    await second.getByRole('heading', { name: 'This address has been used' }).waitFor();
+    await second.goto(auditor.origin);
+    await second.getByRole('heading', { level: 1, name: 'Events' }).waitFor();
+    await second.close();
+  });
+
+  await suite.test(
+    'has a port of its own for the service and the certificate, and another one beside itself',
+    async () => {
+      const { port } = new URL(auditor.origin);
+      assert.ok(Number(port) >= 20_000 && Number(port) < 30_000, port);
+      const beside = await stage.open('auditor');
+      assert.notEqual(new URL(beside.origin).port, port);
+      await beside.page.close();
+    },
+  );
+
   await suite.test('says that nothing fits, and what to do', async () => {
     await auditor.go('events?userId=nobody', 'Events');
     await page.getByText('No event fits.').waitFor();
