@@ -1,8 +1,12 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { DataSource } from 'typeorm';
+import { AuditService } from '../src/audit/audit.service.js';
 import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Ceremonies } from './support/ceremonies.js';
 import { CommandLine, type Running } from './support/command-line.js';
 import { type Replica, TestService, toSpiffeId } from './support/service.js';
+import { insertEvents } from './support/insert-events.js';
+import { settleLog } from './support/settle-log.js';
 import { Severable } from './support/severable.js';
 import { until } from './support/until.js';
 
@@ -120,6 +124,7 @@ describe('passkey-manager audit tail', () => {
     for (let round = 0; round < 6; round += 1) {
       registered.push((await register()).id);
       wire.cut();
+      if (round === 0) await until(() => running.err.includes('this waits for it'));
       registered.push((await register()).id);
       const next = await service.startReplica();
       wire.redirect(next.running.httpsUrl);
@@ -142,6 +147,30 @@ describe('passkey-manager audit tail', () => {
       expect(lines.filter(({ event }) => event.unmapped?.credential?.uid === id)).toHaveLength(1);
     wire.redirect(service.running.httpsUrl);
     await replica?.stop();
+  });
+
+  it('shows each event of a long log once although the connection breaks again and again in the middle of it', async () => {
+    const { app } = service.running;
+    const [dataSource, audit] = [app.get(DataSource, { strict: false }), app.get(AuditService, { strict: false })];
+    await insertEvents(dataSource, audit, 'service.start', new Date(), 20_000);
+    await settleLog(service);
+    const running = line.start('auditor', 'audit', 'tail', '--from-leaf', '0', '--own', '-o', 'json');
+    begun.push(running);
+    let [cuts, seen] = [0, 0];
+    await until(async () => {
+      if (running.out.length > seen && cuts < 8) {
+        wire.cut();
+        [cuts, seen] = [cuts + 1, running.out.length];
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        wire.restore();
+      }
+      return running.out.split('\n').length > 20_000;
+    });
+    await running.pressCtrlC();
+    const lines = running.readLines<Line>();
+    expect(cuts).toBe(8);
+    expect(lines.map(({ leafIndex }) => leafIndex)).toEqual(lines.map((_, at) => at));
+    expect(new Set(lines.map(({ event }) => event.metadata.uid)).size).toBe(lines.length);
   });
 
   it('goes on where an earlier run ended', async () => {

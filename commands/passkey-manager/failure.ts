@@ -21,7 +21,9 @@ export function describeFailure(error: unknown): Failure {
     const note = error.mayHaveArrived ? '\nThe request may have arrived: look before you repeat a change.' : '';
     return { text: makeLinesVisible(`The service did not answer. ${text}${note}`), exitCode: EXIT.unreachable };
   }
-  const { message } = error as Error;
+  const { message, code } = error as NodeJS.ErrnoException;
+  if (code === 'ECONNRESET')
+    return { text: `The connection broke in the middle of the answer: ${message}`, exitCode: EXIT.unreachable };
   if (error instanceof UsageError) return { text: message, exitCode: EXIT.couldNotRun };
   const exitCode = error instanceof ExportError ? EXIT.failed : EXIT.couldNotRun;
   return { text: makeLinesVisible(message), exitCode };

@@ -83,6 +83,7 @@ export class LogFollower {
       try {
         yield* this.#export(size);
         this.#options.onTrouble(undefined);
+        if (this.next < size) await this.#rest(wait);
       } catch (error) {
         if (!this.#mayPass(error)) throw error;
         await this.#rest(wait);
@@ -99,7 +100,7 @@ export class LogFollower {
     const stream = await this.#client.exportAuditLog(range, { signal });
     this.#awaited += 1;
     const splitter = new LineSplitter();
-    for await (const chunk of stream as AsyncIterable<Buffer>)
+    for await (const chunk of readChunks(stream as AsyncIterable<Buffer>))
       for (const text of splitter.push(chunk)) {
         const leaf = JSON.parse(text) as LoggedLeaf;
         if (leaf.kind === 'proof') continue;
@@ -136,6 +137,7 @@ export class LogFollower {
     if (this.#options.signal.aborted) return true;
     const passes =
       error instanceof PasskeyTransportError ||
+      error instanceof BrokenAnswer ||
       (error instanceof PasskeyProblem && (error.status >= 500 || error.status === 429));
     if (!passes || !this.#options.follow) return false;
     this.#options.onTrouble(error.message);
@@ -144,6 +146,17 @@ export class LogFollower {
 
   async #rest(ms: number): Promise<void> {
     await pause(ms, undefined, { signal: this.#options.signal }).catch(() => undefined);
+  }
+}
+
+/** The connection broke in the middle of an answer. */
+class BrokenAnswer extends Error {}
+
+async function* readChunks(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw new BrokenAnswer(`the connection broke in the middle of an answer (${(error as Error).message})`);
   }
 }
 
