@@ -146,7 +146,7 @@ function writeZsh(commands: readonly Command[]): string {
     entries.map(([word, text]) => `'${word}:${quoteZsh(text)}'`).join(' ');
   return `#compdef ${NAME}
 # Completion of ${NAME} for zsh. ${NAME} completion zsh prints it.
-_passkey_manager() {
+_${NAME}() {
   local -a entries
   local command=$words[2] taken=1
   if (( CURRENT == 2 )); then
@@ -174,7 +174,7 @@ ${[...groups]
 ${cases.join('\n')}
   esac
 }
-if [[ $funcstack[1] == _passkey_manager ]]; then _passkey_manager "$@"; else compdef _passkey_manager ${NAME}; fi
+if [[ $funcstack[1] == _${NAME} ]]; then _${NAME} "$@"; else compdef _${NAME} ${NAME}; fi
 `;
 }
 
