@@ -41,8 +41,7 @@ COPY --from=dependencies /build/node_modules ./node_modules
 COPY --from=build /build/built ./dist
 COPY package.json LICENSE ./
 # The command line of operators and auditors: docker run --rm IMAGE passkey-manager --help
-RUN chmod 0755 dist/commands/passkey-manager/passkey-manager.js \
-  && ln -s /app/dist/commands/passkey-manager/passkey-manager.js /usr/local/bin/passkey-manager
+RUN ln -s /app/dist/commands/passkey-manager/passkey-manager.js /usr/local/bin/passkey-manager
 # `node dist/commands/evidence.js` reads the table of requirements.
 COPY docs/compliance.md ./docs/
 # For `node dist/commands/migrate.js --grants`.

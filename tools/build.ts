@@ -160,6 +160,7 @@ if (major < ${major} || (major === ${major} && minor < ${minor})) {
 }
 await import('./${basename(program)}');
 `,
+    { mode: 0o755 },
   );
 }
 
