@@ -1,69 +1,14 @@
 import { createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import type { PasskeyManager } from '../../clients/typescript/src/client.ts';
 import { EXIT, type ExitCode } from '../command-line.js';
 import { REPORT, reportExport } from '../report-export.js';
 import { VERIFY, verifyExportFile } from '../verify-export.js';
-import { type Command, defineCommand, defineServiceCommand, demand, readChoice, readCount } from './command.js';
-import { EVENT_COLUMNS, type Event, readEvent } from './event-row.js';
+import { LIST } from './audit-list.js';
+import { SHOW } from './audit-show.js';
+import { type Command, defineCommand, defineServiceCommand, demand } from './command.js';
+import { readTime } from './given-time.js';
 import { TAIL } from './tail.js';
-
-const OUTCOMES = ['success', 'failure'] as const;
-const MAX_PAGE = 200;
-const DEFAULT_LIMIT = 50;
-
-type Query = NonNullable<Parameters<PasskeyManager['listAuditEvents']>[0]>;
-
-const list = defineServiceCommand(
-  ['audit', 'list'],
-  {
-    usage: [
-      '[--type TYPE] [--user USER] [--credential ID] [--outcome OUTCOME] [--from RFC3339] [--to RFC3339] [--limit N]',
-    ],
-    about:
-      'Lists events of the audit log, the newest first, with the user ids that auth-service gives. The log records the read.',
-    needs: 'audit:read',
-    options: {
-      type: { value: 'TYPE', text: 'Only events of this type, such as credential.verify.' },
-      user: { value: 'USER', text: 'Only events of this user.' },
-      credential: { value: 'ID', text: 'Only events of this passkey, by its id or its WebAuthn credential id.' },
-      actor: { value: 'SPIFFE-ID', text: 'Only requests of this caller.' },
-      outcome: { value: OUTCOMES.join('|'), text: 'Only events with this outcome.' },
-      from: { value: 'RFC3339', text: 'Only events at this time or later.' },
-      to: { value: 'RFC3339', text: 'Only events before this time.' },
-      limit: { value: 'N', text: `How many at most; ${String(DEFAULT_LIMIT)} by default, 0 for all.` },
-    },
-    examples: [
-      '--user ada --outcome failure',
-      '--type credential.revoke --from 2026-03-01T00:00:00Z --limit 0 -o json',
-    ],
-  },
-  async ({ values }, { client, printer, signal }) => {
-    const { type, user: userId, credential: credentialId, actor, from, to } = values;
-    const outcome = readChoice('--outcome', values.outcome, OUTCOMES);
-    const given = readCount('--limit', values.limit) ?? DEFAULT_LIMIT;
-    const limit = given === 0 ? Infinity : given;
-    const filter = { type, userId, credentialId, actor, outcome, from, to };
-    const query = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined)) as Query;
-    const events: Event[] = [];
-    let cursor: string | undefined;
-    do {
-      const asked = {
-        ...query,
-        limit: Math.min(MAX_PAGE, limit - events.length),
-        ...(cursor !== undefined && { cursor }),
-      };
-      const page = await client.listAuditEvents(asked, { signal });
-      events.push(...page.data);
-      cursor = page.nextCursor ?? undefined;
-    } while (cursor !== undefined && events.length < limit);
-    if (printer.isJson) printer.showJson(events);
-    else printer.showList(events.map(readEvent), EVENT_COLUMNS, 'There is no such event.');
-    if (cursor !== undefined) printer.note(`There are more than ${String(limit)}: --limit 0 lists all.`);
-    return EXIT.done;
-  },
-);
 
 const key = defineServiceCommand(
   ['audit', 'key'],
@@ -86,19 +31,19 @@ const key = defineServiceCommand(
 const exportLog = defineServiceCommand(
   ['audit', 'export'],
   {
-    usage: ['--out FILE [--from RFC3339|LEAF] [--to RFC3339|LEAF]'],
+    usage: ['--out FILE [--from TIME|LEAF] [--to TIME|LEAF]'],
     about:
       'Saves the log as lines of JSON that prove themselves. The file appears when it is whole; until then it is FILE.partial. audit verify proves it.',
     needs: 'audit:export',
     options: {
       out: { value: 'FILE', text: 'The file.' },
-      from: { value: 'RFC3339|LEAF', text: 'The time or the leaf to begin with; the first without it.' },
-      to: { value: 'RFC3339|LEAF', text: 'The time or the leaf to end before; the end of the log without it.' },
+      from: { value: 'TIME|LEAF', text: 'The day, the time or the leaf to begin with; the first without it.' },
+      to: { value: 'TIME|LEAF', text: 'The day, the time or the leaf to end before; the end of the log without it.' },
     },
     examples: ['--out export.ndjson', '--from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z --out day.ndjson'],
   },
   async ({ values }, { client, printer, signal }) => {
-    const { from, to } = values;
+    const [from, to] = [readPlace('--from', values.from), readPlace('--to', values.to)];
     const out = demand('--out', values.out);
     const range = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
     const partial = `${out}.partial`;
@@ -115,6 +60,11 @@ const exportLog = defineServiceCommand(
   },
 );
 
+/** @returns a time or a leaf @throws UsageError */
+function readPlace(name: string, value: string | undefined): string | undefined {
+  return value !== undefined && /^\d+$/.test(value) ? value : readTime(name, value, ', or a leaf, such as 4711');
+}
+
 const verify = defineCommand(['audit', 'verify'], { ...VERIFY }, async (given): Promise<ExitCode> =>
   verifyExportFile(given),
 );
@@ -123,4 +73,4 @@ const report = defineCommand(['audit', 'report'], { ...REPORT }, async (given): 
   reportExport(given),
 );
 
-export const AUDIT: readonly Command[] = [list, TAIL, exportLog, key, verify, report];
+export const AUDIT: readonly Command[] = [LIST, SHOW, TAIL, exportLog, key, verify, report];

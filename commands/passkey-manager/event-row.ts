@@ -10,12 +10,20 @@ export interface EventRow {
   readonly success: boolean;
   readonly reason: string;
   readonly detail: string;
+  /** Why somebody says to have done it. */
+  readonly statedReason: string;
   readonly caller: string;
   readonly rpId: string;
   /** The user id where the service shows it, otherwise the pseudonym of the log. */
   readonly user: string;
   /** The ids of the passkey: that of the service, and that of WebAuthn. */
   readonly credentials: readonly string[];
+  readonly id: string;
+  /** The id of the request, which the log of the service has, too. */
+  readonly request: string;
+  readonly address: string;
+  /** What else the event says, by its names in the log. */
+  readonly facts: readonly (readonly [name: string, text: string])[];
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -23,7 +31,9 @@ const toMembers = (value: unknown): Members => (typeof value === 'object' && val
 const toText = (value: unknown): string => (typeof value === 'string' ? value : '');
 
 export function readEvent(event: Event): EventRow {
-  const { time, type, success, reason, detail, caller, rpId, facts } = readLoggedEvent(event);
+  const { time, type, success, reason, detail, caller, rpId, address, facts } = readLoggedEvent(event);
+  const metadata = toMembers(event['metadata']);
+  const { status_reason: stated, ...others } = facts;
   const credential = toMembers(facts['credential']);
   const entity = toMembers(event['entity']);
   const ids = [
@@ -32,11 +42,20 @@ export function readEvent(event: Event): EventRow {
     credential['credential_id'],
   ];
   return {
-    ...{ type, success, reason, detail, caller, rpId },
+    ...{ type, success, reason, detail, caller, rpId, address },
+    id: toText(metadata['uid']),
+    request: toText(metadata['correlation_uid']),
+    statedReason: toText(stated),
+    facts: listFacts(others),
     time: Number.isFinite(time) ? formatTime(time) : null,
     user: toText(toMembers(event['user'])['uid']) || toText(credential['user_uid']),
     credentials: [...new Set(ids.map(toText).filter((id) => id !== ''))],
   };
+}
+
+/** The facts that no column has. */
+function listFacts({ credential: _, rp_id: __, user: ___, ...facts }: Members): [name: string, text: string][] {
+  return Object.entries(facts).map(([name, fact]) => [name, typeof fact === 'string' ? fact : JSON.stringify(fact)]);
 }
 
 /** The last part of a SPIFFE ID, by which people know a service. */
@@ -52,7 +71,7 @@ export const EVENT_COLUMNS: Columns<EventRow> = {
   rp: ({ rpId }) => rpId,
   passkey: ({ credentials: [id] }) => id,
   user: ({ user }) => user,
-  reason: ({ reason, detail }) => [reason, detail].filter((text) => text !== '').join(': '),
+  reason: ({ reason, detail, statedReason }) => [reason, detail, statedReason].filter((text) => text !== '').join(': '),
 };
 
 /** For lines that come one after another, each cell has a width of its own. */
