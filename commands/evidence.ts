@@ -23,6 +23,8 @@ import {
 } from './command-line.js';
 import { openToRead } from './database-login.js';
 import { collectEvidence, writeEvidence } from './evidence/collect.js';
+import { listFaults } from './evidence/overview.js';
+import { isMade, type Part } from './evidence/part.js';
 import { IndexError, SUMS, verifyDirectory } from './evidence/signed-index.js';
 import { readKeyFiles } from './key-files.js';
 
@@ -80,7 +82,7 @@ const PROGRAM = {
   exitCodes: {
     [EXIT.done]: 'The evidence is written, or it verifies.',
     [EXIT.failed]:
-      'The evidence is written, and the output names what does not hold, such as the log; or it does not verify, and the output names each file that is altered, missing or added.',
+      'The evidence is written, and the output names what does not hold, such as the log, and each part that is missing; or it does not verify, and the output names each file that is altered, missing or added.',
     [EXIT.couldNotRun]:
       'The arguments or the settings are wrong, or a file or the database could not be read. Nothing is written.',
   },
@@ -136,14 +138,11 @@ function demandEmpty(directory: string): void {
     throw new UsageError(`${directory} is not empty: evidence goes into a directory of its own.`);
 }
 
-function report(
-  out: string,
-  parts: readonly { readonly open: readonly string[]; readonly faults: readonly string[] }[],
-): ExitCode {
-  const [faults, open] = [parts.flatMap((part) => part.faults), parts.flatMap((part) => part.open)];
-  console.log(
-    `${out} has ${String(parts.length)} parts, and ${String(open.length)} open questions: begin at README.md.`,
-  );
+function report(out: string, parts: readonly Part[]): ExitCode {
+  const [faults, open] = [listFaults(parts), parts.flatMap((part) => part.open)];
+  const made = parts.filter(isMade).length;
+  const count = made === parts.length ? String(made) : `${String(made)} of ${String(parts.length)}`;
+  console.log(`${out} has ${count} parts, and ${String(open.length)} open questions: begin at README.md.`);
   for (const fault of faults) console.error(fault);
   return faults.length === 0 ? EXIT.done : EXIT.failed;
 }

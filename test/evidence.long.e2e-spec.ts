@@ -267,16 +267,27 @@ describe('npm run evidence', () => {
     const project = installWithout('@cyclonedx');
     const out = path('without-library');
     const env = { DATABASE_URL: service.database.auditorUrl, PASSKEY_DATA_DIR: service.dataDir };
-    const { code, stderr } = await run(['--out', out], env, project);
-    expect({ code, faults: stderr.split('\n').slice(0, -1) }).toEqual({
+    const { code, stdout, stderr } = await run(['--out', out], env, project);
+    const reason = '@cyclonedx/cyclonedx-library is not installed: run npm ci, with the packages of development';
+    expect({ code, stdout, faults: stderr.split('\n').slice(0, -1) }).toEqual({
       code: 1,
+      stdout: expect.stringMatching(/ has 10 of 11 parts, /),
       faults: [
+        `sbom.cdx.json is missing: ${reason}.`,
         expect.stringMatching(/^node_modules\/\.package-lock\.json is missing/),
-        'There is no bill of materials: @cyclonedx/cyclonedx-library is not installed: run npm ci.',
         'The bill of cryptography: it is not validated, because @cyclonedx/cyclonedx-library is not installed: run npm ci.',
       ],
     });
-    expect((await verify(out)).code).toBe(0);
+    expect(existsSync(join(out, 'sbom.cdx.json'))).toBe(false);
+    const { parts, missing } = read(out, 'evidence.json') as { parts: { file: string }[]; missing: object[] };
+    expect(parts.map(({ file }) => file)).not.toContain('sbom.cdx.json');
+    expect(parts).toHaveLength(10);
+    expect(missing).toEqual([expect.objectContaining({ file: 'sbom.cdx.json', reason })]);
+    const overview = readFileSync(join(out, 'README.md'), 'utf8');
+    expect(overview).toContain(`- sbom.cdx.json is missing: ${reason}.\n`);
+    expect(overview).toMatch(/^## Missing: Software bill of materials.*\n\nThere is no sbom\.cdx\.json: /m);
+    expect(overview).not.toContain('(sbom.cdx.json)');
+    expect(await verify(out)).toMatchObject({ code: 0, stdout: expect.stringMatching(/verifies: 12 files/) });
   });
 
   it.each<readonly [what: string, args: () => string[], env: NodeJS.ProcessEnv, told: RegExp]>([

@@ -14,7 +14,7 @@ import { describeCryptography } from './crypto-bom.js';
 import { describeKeyAges } from './key-ages.js';
 import { describeDatabaseRoles } from './database-roles.js';
 import { formatOverview, INDEX, makeIndex, OVERVIEW } from './overview.js';
-import type { Part, Sources } from './part.js';
+import { isMade, type Part, type Sources } from './part.js';
 import { describeRestores } from './restores.js';
 import { describeReviews } from './reviews.js';
 import { type KeysOverTime, signDirectory } from './signed-index.js';
@@ -132,7 +132,7 @@ export async function writeEvidence({ sources, logKeys, parts }: Collected, dire
     const write = (file: string, text: string): void => {
       writeFileSync(join(unfinished, file), text);
     };
-    for (const { file, content } of parts) write(file, `${JSON.stringify(content, null, 2)}\n`);
+    for (const { file, content } of parts.filter(isMade)) write(file, `${JSON.stringify(content, null, 2)}\n`);
     write(INDEX, `${JSON.stringify(makeIndex(sources, logKeys.origin, parts), null, 2)}\n`);
     write(OVERVIEW, formatOverview(sources, logKeys.origin, parts));
     await signDirectory(unfinished, logKeys, sources.now);

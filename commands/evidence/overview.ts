@@ -1,5 +1,5 @@
 import { NOTE, SUMS } from './signed-index.js';
-import type { Part, Sources } from './part.js';
+import { isMade, type Part, type Sources } from './part.js';
 
 /** The names of the files that lead through the others. */
 export const OVERVIEW = 'README.md';
@@ -18,14 +18,17 @@ export function makeIndex(
     environment: config.production ? 'production' : 'development',
     version,
     software: inventory.software,
-    parts: parts.map(({ file, title, open, faults }) => ({ file, title, open, faults })),
+    parts: parts.filter(isMade).map(({ file, title, open, faults }) => ({ file, title, open, faults })),
+    missing: parts
+      .filter((part) => !isMade(part))
+      .map(({ file, title, missing, open, faults }) => ({ file, title, reason: missing, open, faults })),
   };
 }
 
 /** The index for people: what is wrong, what is open, and the essence of each file. */
 export function formatOverview(sources: Sources, origin: string, parts: readonly Part[]): string {
   const { config, version, now } = sources;
-  const [faults, open] = [parts.flatMap((part) => part.faults), parts.flatMap((part) => part.open)];
+  const [faults, open] = [listFaults(parts), parts.flatMap((part) => part.open)];
   return [
     `# Evidence of Passkey Manager: ${config.deploymentName}`,
     '',
@@ -45,12 +48,26 @@ export function formatOverview(sources: Sources, origin: string, parts: readonly
     '',
     ...(open.length === 0 ? ['Nothing.'] : parts.flatMap(listOpen)),
     '',
-    ...parts.flatMap(({ file, title, summary }) => [`## ${title}`, '', `File: [${file}](${file})`, '', ...summary, '']),
+    ...parts.flatMap(describePart),
   ].join('\n');
 }
 
-function listOpen({ file, open }: Part): string[] {
-  return open.map((sentence) => `- ${escapeText(sentence)} ([${file}](${file}))`);
+/** Lists what does not hold. That a part is missing is the first such thing about it. */
+export function listFaults(parts: readonly Part[]): string[] {
+  return parts.flatMap(({ file, missing, faults }) => [
+    ...(missing === undefined ? [] : [`${file} is missing: ${missing}.`]),
+    ...faults,
+  ]);
+}
+
+function describePart({ file, title, summary, missing }: Part): string[] {
+  if (missing !== undefined) return [`## Missing: ${title}`, '', `There is no ${file}: ${escapeText(missing)}.`, ''];
+  return [`## ${title}`, '', `File: [${file}](${file})`, '', ...summary, ''];
+}
+
+function listOpen({ file, open, missing }: Part): string[] {
+  const where = missing === undefined ? `[${file}](${file})` : file;
+  return open.map((sentence) => `- ${escapeText(sentence)} (${where})`);
 }
 
 function escapeText(text: string): string {

@@ -7,8 +7,10 @@ export interface Part {
   /** Its name in the directory, such as `access-matrix.json`. */
   readonly file: string;
   readonly title: string;
-  /** Everything that is known, as JSON. */
+  /** Everything that is known, as JSON; null if the part is missing. */
   readonly content: unknown;
+  /** Why the part could not be made. It then has no file. */
+  readonly missing?: string;
   /** The essence as Markdown. */
   readonly summary: readonly string[];
   /** What an assessor asks about: something is missing, old, unused or not proved. */
@@ -25,6 +27,11 @@ export interface Sources {
   readonly policy: AccessPolicy | undefined;
   readonly version: string;
   readonly now: Date;
+}
+
+/** Tells the parts that have a file. */
+export function isMade({ missing }: Part): boolean {
+  return missing === undefined;
 }
 
 export const DAY_MS = 86_400_000;

@@ -57,7 +57,9 @@ export async function describeSoftware({ inventory, now }: Sources, root: string
   return {
     file: 'sbom.cdx.json',
     title: `Software bill of materials, CycloneDX ${SPECIFICATION} (6.3.2)`,
-    content: content ?? null,
+    ...(content === undefined
+      ? { content: null, missing: `${new MissingLibraryError().message}, with the packages of development` }
+      : { content }),
     summary: [
       `${String(served.length)} packages are there to serve, ${String(installed.length - served.length)} more for development (scope \`excluded\`). Each has the digest by which npm held it when it was installed.`,
       '',
@@ -77,7 +79,6 @@ export async function describeSoftware({ inventory, now }: Sources, root: string
     faults: [
       ...(installed.length === 0 ? [`${RECORD} is missing, so nobody says what is installed: run npm ci.`] : []),
       ...differing.map((path) => `${path} is not what npm installed there.`),
-      ...(content === undefined ? [`There is no bill of materials: ${new MissingLibraryError().message}.`] : []),
       ...(content === undefined ? [] : validateBom(content).map((mistake) => `The bill of materials: ${mistake}.`)),
     ],
   };
