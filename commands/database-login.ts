@@ -37,12 +37,18 @@ export function readLogin(env: NodeJS.ProcessEnv, role: string): DatabaseLogin {
   return login;
 }
 
-/** Opens sessions that cannot change anything, so a standby will do. */
+/**
+ * Opens sessions that cannot change anything, so a standby will do.
+ *
+ * @param role the role whose rights the sessions have; undefined: that of the login
+ */
 export async function openToRead(
   { url, passwordFile }: DatabaseLogin,
   entities: (new () => object)[],
+  role?: string,
 ): Promise<DataSource> {
   const options = createCommandOptions(url, passwordFile) as PostgresDataSourceOptions;
-  const extra = { ...(options.extra as object), writes: false, options: '-c default_transaction_read_only=on' };
+  const settings = ['-c default_transaction_read_only=on', ...(role === undefined ? [] : [`-c role=${role}`])];
+  const extra = { ...(options.extra as object), writes: false, options: settings.join(' ') };
   return new DataSource({ ...options, extra, entities }).initialize();
 }

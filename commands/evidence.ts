@@ -8,7 +8,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { AuditCheckpointEntity } from '../src/audit-log/log.entities.js';
-import { prepareDevelopment, startEmbeddedPostgres } from '../src/app/development-files.js';
+import { findEmbeddedPostgres, prepareDevelopment, startEmbeddedPostgres } from '../src/app/development-files.js';
 import { type Config, ConfigError, readConfig } from '../src/config/config.js';
 import { describeProgramFailure } from '../src/database/connection-failure.js';
 import {
@@ -72,7 +72,8 @@ const PROGRAM = {
   },
   environment: {
     'PASSKEY_…': 'The settings of the service; docs/runbook.md lists them.',
-    DATABASE_URL: 'The database. The role passkey_auditor is enough. In development, the embedded one without it.',
+    DATABASE_URL:
+      'The database. The role passkey_auditor is enough. In development, without it, the embedded one, also while a service uses that.',
   },
   examples: [
     '--out evidence',
@@ -95,9 +96,10 @@ async function write(out: string, { values }: Arguments<typeof PROGRAM.options>)
   const config = readConfig(process.env);
   for (const sentence of config.unknownSettings) console.error(sentence);
   if (!config.production) await prepareDevelopment(config.dataDir);
-  const { url, stop } = await openDatabase(config);
+  const { url, role, stop } = await openDatabase(config);
   try {
-    const dataSource = await openToRead({ url, passwordFile: config.databasePasswordFile }, [AuditCheckpointEntity]);
+    const login = { url, passwordFile: config.databasePasswordFile };
+    const dataSource = await openToRead(login, [AuditCheckpointEntity], role);
     try {
       const given = {
         keys: values.key.length > 0 ? readKeyFiles(values.key) : undefined,
@@ -147,9 +149,19 @@ function report(out: string, parts: readonly Part[]): ExitCode {
   return faults.length === 0 ? EXIT.done : EXIT.failed;
 }
 
-/** The embedded database is started for this run, as a start of the service does. */
-async function openDatabase({ databaseUrl, dataDir }: Config): Promise<{ url: string; stop: () => Promise<void> }> {
-  if (databaseUrl !== undefined) return { url: databaseUrl, stop: () => Promise.resolve() };
+interface OpenDatabase {
+  readonly url: string;
+  /** The role whose rights suffice; undefined: that of the URL. */
+  readonly role?: string;
+  readonly stop: () => Promise<void>;
+}
+
+/** The embedded database of a running service is read beside it; else it is started for this run, as a start of the service does. */
+async function openDatabase({ databaseUrl, dataDir }: Config): Promise<OpenDatabase> {
+  const stop = (): Promise<void> => Promise.resolve();
+  if (databaseUrl !== undefined) return { url: databaseUrl, stop };
+  const running = await findEmbeddedPostgres(dataDir);
+  if (running !== undefined) return { url: running, role: 'passkey_auditor', stop };
   const embedded = await startEmbeddedPostgres(dataDir);
   return { url: embedded.url, stop: () => embedded.stop() };
 }

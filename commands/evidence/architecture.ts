@@ -1,4 +1,4 @@
-import { parseDatabaseUrl } from '../../src/config/database-url.js';
+import { isLocal, parseDatabaseUrl } from '../../src/config/database-url.js';
 import {
   CALM_SCHEMA,
   type CalmArchitecture,
@@ -34,6 +34,9 @@ export function describeArchitecture(sources: Sources, schemas: string | undefin
       '',
       `${String(nodes.length)} nodes: ${nodes.map(({ name }) => name).join(', ')}. The file has the configuration of this service in its controls; what it says of other nodes is what the architecture demands of them.`,
       '',
+      ...(isEncrypted(sources) || !isOnThisMachine(sources.config.databaseUrl)
+        ? []
+        : ['The database is on this machine: the connection has no TLS and does not leave the machine.', '']),
       ...(validation
         ? [
             `Validated against CALM’s meta-schemas: ${validation.valid ? 'valid' : 'not valid'}. Their SHA-256:`,
@@ -64,10 +67,15 @@ function describeWeaknesses(sources: Sources): string[] {
     ...(listener?.protocols.some((protocol) => protocol !== 'TLSv1.3')
       ? [`The listener offers ${listener.protocols.join(' and ')}.`]
       : []),
-    ...(isEncrypted(sources) || config.databaseUrl === undefined
+    ...(isEncrypted(sources) || isOnThisMachine(config.databaseUrl)
       ? []
       : [`The connection to the database that this program made has no TLS (${database.agreed}): say why (4.2.1).`]),
   ];
+}
+
+/** Reports whether the database is the embedded one or another on loopback. */
+function isOnThisMachine(databaseUrl: string | undefined): boolean {
+  return databaseUrl === undefined || isLocal(parseDatabaseUrl(databaseUrl));
 }
 
 function buildArchitecture(sources: Sources): CalmArchitecture {

@@ -76,6 +76,27 @@ describe('the bill of cryptography', () => {
     expect(broken.filter(({ algorithm }) => classifyAlgorithm(algorithm).nistQuantumSecurityLevel !== 0)).toEqual([]);
   });
 
+  it('asks about quantum computers by kind, the most urgent first, and says what is done already', () => {
+    expect(part.open).toEqual([
+      'Key agreement: a quantum computer breaks P-256, P-384, X25519; in use already, with each caller that can: X25519MLKEM768. Say until when callers need the others (12.3.3).',
+      expect.stringMatching(
+        /^Signatures in use now: a quantum computer breaks .*\bEd25519\b.*; in use already, beside them in the audit log: ML-DSA-44\. /,
+      ),
+      expect.stringMatching(
+        /^Signatures of passkeys: .*\bES256\b.*; accepted already: ML-DSA-44, ML-DSA-65, ML-DSA-87\. /,
+      ),
+      expect.stringMatching(/^Signatures that callers may use in the handshake: .*\bECDSA\+SHA256\b.*ML-DSA-65/),
+    ]);
+  });
+
+  it('says that no key withstands a quantum computer where the audit log has none that does', () => {
+    const keys = inventory.keys.filter(({ algorithm }) => algorithm !== 'ML-DSA-44');
+    const { open } = describeCryptography({ inventory: { ...inventory, keys }, version: '0.1.0', now: NOW } as Sources);
+    expect(open).toContainEqual(
+      expect.stringMatching(/^Signatures in use now: .*; no key of another algorithm is there yet\. /),
+    );
+  });
+
   it('has the protocol, each certificate and each key, which refer to algorithms that are there', () => {
     expect(find('protocol').map(({ name }) => name)).toEqual(['TLS 1.3, for callers']);
     const certificates = new Set(inventory.certificates.map(({ fingerprint }) => fingerprint));

@@ -4,6 +4,7 @@ import type { HeldKey } from '../inventory/keys.js';
 import { classifyAlgorithm } from './crypto-algorithms.js';
 import { SPECIFICATION, validateBom } from './cyclonedx.js';
 import { formatTable, type Part, type Sources } from './part.js';
+import { type AlgorithmUse, listQuantumQuestions } from './quantum-plan.js';
 
 /** A component of CycloneDX that is a cryptographic asset. */
 interface Asset {
@@ -31,7 +32,6 @@ export function describeCryptography({ inventory, version, now }: Sources): Part
     components,
   };
   const uses = listUses(inventory);
-  const weak = uses.filter(({ postQuantum }) => postQuantum === 'no');
   return {
     file: 'cbom.cdx.json',
     title: `Bill of cryptography, CycloneDX ${SPECIFICATION} (12.3.3, 4.2.1.1, 3.6.1.1)`,
@@ -42,21 +42,10 @@ export function describeCryptography({ inventory, version, now }: Sources): Part
     ),
     open: [
       ...(inventory.listener ? [] : ['The offers of the listener could not be measured.']),
-      ...(weak.length > 0
-        ? [
-            `${String(new Set(weak.map(({ algorithm }) => algorithm)).size)} algorithms do not withstand a quantum computer: show the plan to replace them (12.3.3).`,
-          ]
-        : []),
+      ...listQuantumQuestions(uses),
     ],
     faults: validateBom(content).map((mistake) => `The bill of cryptography: ${mistake}.`),
   };
-}
-
-interface AlgorithmUse {
-  readonly algorithm: string;
-  readonly what: string;
-  readonly where: string;
-  readonly postQuantum: string;
 }
 
 function listUses({ service, webauthn, listener, keys, certificates, database }: Inventory): AlgorithmUse[] {

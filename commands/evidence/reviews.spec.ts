@@ -65,6 +65,27 @@ describe('the daily reviews', () => {
     ]);
   });
 
+  it('say that there is no whole day yet, and how often the log was exported today', () => {
+    const young = makeLog(...['08', '09', '10'].map((hour) => makeEvent('audit.export', `2026-03-01T${hour}:00:00Z`)));
+    const { content, summary, open } = describeReviews(young, undefined, new Date('2026-03-01T12:00:00Z'));
+    expect(content).toMatchObject({
+      today: { day: '2026-03-01', readings: [{ caller: AUDITOR, reads: 0, exports: 3 }] },
+      days: [],
+    });
+    expect(summary[0]).toBe(
+      'The log has no whole day yet. Today, which is not over and not counted: 3 exports so far.',
+    );
+    expect(summary.filter((line) => line.startsWith('|'))).toEqual([]);
+    expect(open).toHaveLength(1);
+  });
+
+  it('leave today out of the days that they count', () => {
+    const [counted] = describeReviews(log, undefined, NOW).summary;
+    expect(counted).toBe(
+      'The log was exported on 2 of the last 4 whole days. Today, which is not over and not counted: 0 exports so far.',
+    );
+  });
+
   it('have the kept reports of every folder with their digests', () => {
     const reports = join(DIRECTORY, 'reports');
     mkdirSync(join(reports, '2026'), { recursive: true });

@@ -1,14 +1,14 @@
 import type { VerifiedLog } from './audit-log.js';
 import { formatKept, listKept } from './kept-files.js';
-import { toDay } from './log-tally.js';
+import { type Reading, toDay } from './log-tally.js';
 import { DAY_MS, formatTable, type Part } from './part.js';
 
 /** The days that the table shows, the newest first. */
 const SHOWN_DAYS = 90;
 
 /**
- * Says on which days the log was read for review (PCI DSS 4.0.1 10.4.1). The report itself is made offline and leaves no event, so
- * the log shows the exports and the reads that it needs, and the kept reports are listed with their digests.
+ * Says on which days the log was read for review (PCI DSS 4.0.1 10.4.1). The export of a review is recorded; what the reader
+ * concluded is not. So the log shows exports and reads, and the kept reports are listed with their digests.
  *
  * @param directory with the reports that the reviewers kept
  */
@@ -16,26 +16,32 @@ export function describeReviews({ tally, proved }: VerifiedLog, directory: strin
   const kept = directory === undefined ? [] : listKept(directory);
   const first = proved?.span?.[0];
   const days = first ? listDays(first, now) : [];
-  const table = days.map((day) => {
-    const readings = [...tally.readings.values()].filter((reading) => reading.day === day);
-    return { day, readings: readings.map(({ caller, reads, exports }) => ({ caller, reads, exports })) };
-  });
+  const listReadings = (day: string): Pick<Reading, 'caller' | 'reads' | 'exports'>[] =>
+    [...tally.readings.values()]
+      .filter((reading) => reading.day === day)
+      .map(({ caller, reads, exports }) => ({ caller, reads, exports }));
+  const table = days.map((day) => ({ day, readings: listReadings(day) }));
+  const today = { day: toDay(now.getTime()), readings: listReadings(toDay(now.getTime())) };
   const without = table.filter(({ readings }) => readings.every(({ exports }) => exports === 0));
   return {
     file: 'reviews.json',
     title: 'Daily reviews of the log (10.4.1, 10.4.1.1)',
-    content: { days: table, keptReports: kept },
+    content: { today, days: table, keptReports: kept },
     summary: [
-      `The log was exported on ${String(table.length - without.length)} of the last ${String(table.length)} days. \`npm run audit:report\` makes the report of a review from an export, offline, so an export is the trace that a review leaves in the log.`,
+      `${describeDays(table.length, table.length - without.length)} Today, which is not over and not counted: ${countExports(today.readings)} so far.`,
       '',
-      ...formatTable(
-        ['day', 'identity', 'exports', 'reads'],
-        table.flatMap(({ day, readings }) =>
-          readings.length === 0
-            ? [[day, 'nobody', '0', '0']]
-            : readings.map(({ caller, reads, exports }) => [day, caller, String(exports), String(reads)]),
-        ),
-      ),
+      'A review reads an export: in the console, or offline by `npm run audit:report`. The export is recorded; what the reader concluded is not.',
+      '',
+      ...(table.length === 0
+        ? []
+        : formatTable(
+            ['day', 'identity', 'exports', 'reads'],
+            table.flatMap(({ day, readings }) =>
+              readings.length === 0
+                ? [[day, 'nobody', '0', '0']]
+                : readings.map(({ caller, reads, exports }) => [day, caller, String(exports), String(reads)]),
+            ),
+          )),
       '',
       kept.length === 0 ? 'No kept report was given (`--reviews`).' : 'Reports that the reviewers kept:',
       '',
@@ -53,6 +59,16 @@ export function describeReviews({ tally, proved }: VerifiedLog, directory: strin
     ],
     faults: [],
   };
+}
+
+function describeDays(days: number, withExport: number): string {
+  if (days === 0) return 'The log has no whole day yet.';
+  return `The log was exported on ${String(withExport)} of the last ${days === 1 ? 'whole day' : `${String(days)} whole days`}.`;
+}
+
+function countExports(readings: readonly Pick<Reading, 'exports'>[]): string {
+  const count = readings.reduce((sum, { exports }) => sum + exports, 0);
+  return count === 1 ? '1 export' : `${String(count)} exports`;
 }
 
 function listDays(first: Date, now: Date): string[] {

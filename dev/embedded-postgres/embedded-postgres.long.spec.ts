@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { until } from '../../test/support/until.js';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
+import { type EmbeddedPostgres, findEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.js';
 
 async function query<Row extends object>(url: string, sql: string): Promise<Row[]> {
   const session = new pg.Client({ connectionString: url });
@@ -71,6 +71,17 @@ describe('the embedded database', () => {
     ]) {
       await expect(query(url, sql)).rejects.toMatchObject({ code: '42501' });
     }
+  });
+
+  it('is found beside the service that has it running, and only then', async () => {
+    const server = await start();
+    const found = await findEmbeddedPostgres(directory);
+    expect(new URL(found!).host).toBe(new URL(server.url).host);
+    expect(await query(found!, 'SELECT current_database() AS database')).toEqual([{ database: 'passkey_manager' }]);
+    expect(await query(server.url, 'SELECT 1 AS alive')).toEqual([{ alive: 1 }]);
+    await server.stop();
+    expect(await findEmbeddedPostgres(directory)).toBeUndefined();
+    expect(await findEmbeddedPostgres(join(directory, 'nowhere'))).toBeUndefined();
   });
 
   it('refuses a client without the password', async () => {

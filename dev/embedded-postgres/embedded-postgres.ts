@@ -14,9 +14,10 @@
  * process ends without stop(), it tells the server to end, too; after `kill -9` a shell that waits for that does. A server
  * that is left behind after all runs until the next start takes it over.
  */
-import { resolve } from 'node:path';
-import { openCluster } from './cluster.js';
-import { takeServer } from './ownership.js';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { openCluster, SUPERUSER } from './cluster.js';
+import { findOwnedServer, takeServer } from './ownership.js';
 import { stopPostmaster } from './postmaster.js';
 import { ServerGuard } from './server-guard.js';
 import { prepareDatabase } from './database-roles.js';
@@ -56,4 +57,21 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     await stopPostmaster(cluster, server.pid);
     throw error;
   }
+}
+
+/**
+ * Finds the embedded database that another service has running in a directory, and leaves it to that service. The passwords of
+ * the roles are known only to the service that owns it, so the URL is that of the superuser.
+ *
+ * @returns undefined if no service has it running
+ */
+export async function findEmbeddedPostgres(
+  directory: string,
+  database = 'passkey_manager',
+): Promise<string | undefined> {
+  if (!existsSync(join(directory, 'postgres'))) return undefined;
+  const cluster = await openCluster(resolve(directory), true);
+  const port = await findOwnedServer(cluster);
+  if (port === undefined) return undefined;
+  return `postgresql://${SUPERUSER}:${encodeURIComponent(cluster.password)}@127.0.0.1:${String(port)}/${encodeURIComponent(database)}`;
 }

@@ -65,6 +65,23 @@ export async function takeServer(cluster: Cluster, port?: number): Promise<Owned
   );
 }
 
+/**
+ * Finds the server that a service owns at this moment, and leaves it alone.
+ *
+ * @returns its port; undefined: no service has one in the directory
+ */
+export async function findOwnedServer(cluster: Cluster): Promise<number | undefined> {
+  const postmaster = await readPostmaster(cluster);
+  if (!postmaster || !isAlive(postmaster.pid)) return undefined;
+  const answer = await connectToServer(cluster, postmaster);
+  if (typeof answer === 'string') return undefined;
+  try {
+    return (await findHolder(answer.lock)) === undefined ? undefined : answer.port;
+  } finally {
+    await answer.lock.end();
+  }
+}
+
 /** Opens a session on the server that runs in the directory; undefined: none runs. */
 async function joinServer(cluster: Cluster, deadline: number): Promise<OwnedServer | undefined> {
   let silentSince = Date.now();
@@ -136,13 +153,18 @@ async function takeLock(lock: pg.Client): Promise<'taken' | 'held'> {
   return 'held';
 }
 
-async function createInUseError({ home }: Cluster, lock: pg.Client): Promise<Error> {
-  const { rows } = await lock.query<{ holder: string }>(
+/** Finds the session that holds the lock of the directory. @returns the name of its application */
+async function findHolder(session: pg.Client): Promise<string | undefined> {
+  const { rows } = await session.query<{ holder: string }>(
     `SELECT application_name AS holder FROM pg_locks JOIN pg_stat_activity USING (pid)
       WHERE locktype = 'advisory' AND objid = ${String(LOCK_KEY)} AND granted`,
   );
+  return rows[0]?.holder;
+}
+
+async function createInUseError({ home }: Cluster, lock: pg.Client): Promise<Error> {
+  const holder = /\d+$/.exec((await findHolder(lock)) ?? '')?.[0];
   await lock.end();
-  const holder = /\d+$/.exec(rows[0]?.holder ?? '')?.[0];
   return new EmbeddedPostgresError(
     `${home} is in use by another Passkey Manager${holder ? ` (process ${holder})` : ''}: stop it, or give this one another PASSKEY_DATA_DIR, or both the same DATABASE_URL.`,
   );

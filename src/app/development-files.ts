@@ -44,3 +44,14 @@ export async function startEmbeddedPostgres(directory: string): Promise<Embedded
   const embedded = await load(() => import('../../dev/embedded-postgres/embedded-postgres.js'));
   return write(directory, () => embedded.startEmbeddedPostgres({ directory, onStep: reportStep }));
 }
+
+/**
+ * Finds the embedded database that a running service has in the directory.
+ *
+ * @returns the URL of its superuser; undefined if no service runs
+ * @throws EmbeddedPostgresError when PostgreSQL cannot run on this machine, ConfigError when the directory cannot be written
+ */
+export async function findEmbeddedPostgres(directory: string): Promise<string | undefined> {
+  const embedded = await load(() => import('../../dev/embedded-postgres/embedded-postgres.js'));
+  return write(directory, () => embedded.findEmbeddedPostgres(directory));
+}
