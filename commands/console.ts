@@ -11,6 +11,8 @@ import { type Arguments, EXIT, exitOnUsageError, type Program, readArguments, Us
 import { type ConsoleParts, ConsoleServer } from './console/console-server.js';
 import { Operations } from './console/operations.js';
 import { readPageFiles } from './console/page-files.js';
+import { describeSilence } from './console/relay.js';
+import type { ServiceCaller } from './service/service-caller.js';
 import { describeService, openService } from './service-login.js';
 
 const PROGRAM = {
@@ -115,6 +117,17 @@ function readManagement(text: string | undefined): URL | undefined {
   return new URL(text);
 }
 
+/** Asks the service once who calls, and says so if nothing answers. What the answer says is for the page to show. */
+async function warnOfSilence(service: ServiceCaller, isStopped: () => boolean): Promise<void> {
+  try {
+    (await service.open('GET', '/v1/caller')).resume();
+  } catch (error) {
+    if (isStopped()) return;
+    const { title, detail } = describeSilence(error as NodeJS.ErrnoException, service.url);
+    console.error(`${title}. ${detail} The console runs, and shows the service when it answers.`);
+  }
+}
+
 function openBrowser(address: string): void {
   const command = { darwin: 'open', win32: 'explorer' }[process.platform as string] ?? 'xdg-open';
   const opened = spawn(command, [address], { detached: true, stdio: 'ignore' });
@@ -133,7 +146,9 @@ try {
   const service = exitOnUsageError(PROGRAM, () => openService(values));
   const parts = { service, serviceUrl: new URL(values.url!), managementUrl, operations: Operations.read() };
   const server = await listen({ ...parts, files: readPageFiles() }, port, values.cert!);
+  let isStopped = false;
   const stop = (): void => {
+    isStopped = true;
     service.close();
     void server.close();
   };
@@ -141,6 +156,7 @@ try {
   console.log(`The console calls ${values.url!} as ${values.cert!}. Open, once, in a browser on this machine:`);
   console.log(server.address);
   if (values.open) openBrowser(server.address);
+  await warnOfSilence(service, () => isStopped);
 } catch (error) {
   console.error(`The console did not start: ${(error as Error).message}.`);
   process.exitCode = EXIT.couldNotRun;

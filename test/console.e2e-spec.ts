@@ -291,7 +291,12 @@ describe('a service that gives no answer', () => {
     occupied.close();
     const foreign = service.certificateOf('auditor').cert;
     const cases = [
-      [await open({ url }), /Nothing listens there\. Start the service, or check --url\. \(ECONNREFUSED\)/],
+      [
+        await open({ url }),
+        new RegExp(
+          `^Tried ${url}\\. Nothing listens there\\. Start the service, .*--url.*PASSKEY_HTTPS_PORT.*ECONNREFUSED`,
+        ),
+      ],
       [await open({ ca: foreign }), /does not lead to an authority of --ca/],
     ] as const;
     for (const [opened, detail] of cases) {

@@ -31,7 +31,7 @@ export async function passOn(
   try {
     answer = await service.open(method, target, body.length === 0 && method === 'GET' ? undefined : { type, body });
   } catch (error) {
-    answerProblem(response, describeSilence(error as NodeJS.ErrnoException));
+    answerProblem(response, describeSilence(error as NodeJS.ErrnoException, service.url));
     return;
   }
   const headers = PASSED.flatMap((name) => {
@@ -64,7 +64,10 @@ async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
 
 /** What to do next, by what went wrong. */
 const NEXT_STEPS: readonly (readonly [RegExp, string])[] = [
-  [/^(?:ECONNREFUSED|EHOSTUNREACH|ENETUNREACH)$/, 'Nothing listens there. Start the service, or check --url.'],
+  [
+    /^(?:ECONNREFUSED|EHOSTUNREACH|ENETUNREACH)$/,
+    'Nothing listens there. Start the service, or name its address by --url (in development: PASSKEY_HTTPS_PORT).',
+  ],
   [/^(?:ENOTFOUND|EAI_AGAIN)$/, 'No host has this name. Check --url.'],
   [
     /SELF_SIGNED|UNABLE_TO_|CERT_SIGNATURE/,
@@ -75,13 +78,14 @@ const NEXT_STEPS: readonly (readonly [RegExp, string])[] = [
   [/ALERT/, 'The service refuses your certificate. Check --cert: it may have expired or be revoked.'],
 ];
 
-function describeSilence(error: NodeJS.ErrnoException): ConsoleProblem {
+/** Says why the service gave no answer, at which address, and what to do. */
+export function describeSilence(error: NodeJS.ErrnoException, { origin }: URL): ConsoleProblem {
   const code = error.code ?? '';
   const step = NEXT_STEPS.find(([pattern]) => pattern.test(code))?.[1];
   return {
     status: 502,
     slug: 'service-unreachable',
     title: 'The service gave no answer',
-    detail: `${step ?? 'Try again; if it stays so, ask the operator of the service.'} (${code || error.message})`,
+    detail: `Tried ${origin}. ${step ?? 'Try again; if it stays so, ask the operator of the service.'} (${code || error.message})`,
   };
 }

@@ -91,7 +91,11 @@ describe('the bill of cryptography', () => {
 
   it('says that no key withstands a quantum computer where the audit log has none that does', () => {
     const keys = inventory.keys.filter(({ algorithm }) => algorithm !== 'ML-DSA-44');
-    const { open } = describeCryptography({ inventory: { ...inventory, keys }, version: '0.1.0', now: NOW } as Sources);
+    const { open } = describeCryptography({
+      inventory: { ...inventory, keys },
+      version: '0.1.0',
+      now: NOW,
+    } as unknown as Sources);
     expect(open).toContainEqual(
       expect.stringMatching(/^Signatures in use now: .*; no key of another algorithm is there yet\. /),
     );

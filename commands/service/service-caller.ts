@@ -26,7 +26,7 @@ const LATER: ReadonlySet<number> = new Set([429, 503]);
 /** Calls the service over mutual TLS. It repeats a request that the service did not take, after the time that it names. */
 export class ServiceCaller {
   private readonly agent: Agent;
-  private readonly url: URL;
+  readonly url: URL;
 
   constructor(url: URL, { cert, key, ca }: CallerFiles) {
     this.url = url;
