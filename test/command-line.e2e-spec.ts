@@ -122,11 +122,20 @@ describe('passkey-manager credentials', () => {
       const { code, out } = await line.run('operator', ['credentials', verb, id, '--reason', `to ${verb}`]);
       expect(code).toBe(0);
       expect(out).toMatch(new RegExp(`^status +${status}$`, 'm'));
-      expect(out).toMatch(new RegExp(`^reason +to ${verb}$`, 'm'));
+      expect(out).toMatch(new RegExp(`^reason of the last change +to ${verb}$`, 'm'));
       expect(await service.readCredential(id)).toMatchObject({ status });
     }
     const again = await line.run('operator', ['credentials', 'reinstate', id, '--reason', 'x']);
     expect(again).toMatchObject({ code: 4, err: expect.stringContaining('409 credential-state') });
+  });
+
+  it('says of a suspended passkey who tells why, and how to end it', async () => {
+    const { id } = await login.registered('tony', new Authenticator());
+    await line.run('operator', ['credentials', 'suspend', id, '--reason', 'lost']);
+    const { out, err } = await line.run('operator', ['users', 'show', 'tony', '--rp', RP]);
+    expect(out).toMatch(/ REASON OF THE LAST CHANGE$/m);
+    expect(err).toContain(`passkey-manager audit list --credential ${id} --type credential.suspend`);
+    expect(err).toContain(`passkey-manager credentials reinstate ${id} --reason TEXT (with passkeys:manage)`);
   });
 
   it('demands a reason, and changes nothing without', async () => {
@@ -185,7 +194,7 @@ describe('passkey-manager policy', () => {
     expect(same).toEqual({ code: 0, out: '', err: 'There is no difference.\n' });
     expect(await line.run('operator', ['policy', 'put', file])).toMatchObject({
       code: 0,
-      out: expect.stringContaining('nothing changed'),
+      out: expect.stringMatching(/^stored +nothing, it is so already$/m),
     });
   });
 
@@ -197,7 +206,7 @@ describe('passkey-manager policy', () => {
     ]) {
       const { code, out } = await line.run('operator', args);
       expect(code).toBe(1);
-      expect(out).toMatch(/^would refuse +\d+ passkeys?$/m);
+      expect(out).toMatch(/^would refuse +\d+ passkeys? of \d+ that are active$/m);
       expect(out).toMatch(/^ *\d+ +backup-not-eligible|device-bound/m);
     }
     expect(await service.digestTables()).toEqual(before);
@@ -210,9 +219,9 @@ describe('passkey-manager policy', () => {
     );
     const { code, out } = await line.run('operator', ['policy', 'diff', file]);
     expect(code).toBe(1);
-    expect(out).toMatch(/^\/name +- +"login\.example\.com" +"New name"$/m);
+    expect(out).toMatch(/^\/name +not weaker +"login\.example\.com" +"New name"$/m);
     expect(out).toMatch(/^\/origins +weaker +\["https:\/\/login\.example\.com"\] +\[.*more\.example\.com"\]$/m);
-    expect(out).toMatch(/^\/policy\/userVerification +- +"preferred" +"required"$/m);
+    expect(out).toMatch(/^\/policy\/userVerification +not weaker +"preferred" +"required"$/m);
   });
 
   it('says that a weaker change waits for an approval, and that the check foresees it', async () => {
@@ -239,14 +248,28 @@ describe('passkey-manager policy', () => {
     const { code, out } = await line.run('operator', ['policy', 'put', file]);
     expect(code).toBe(0);
     expect(out).toMatch(/^stored +changed$/m);
-    expect(out).toMatch(/^\/name +- +"login\.example\.com" +"Renamed"$/m);
+    expect(out).toMatch(/^\/name +not weaker +"login\.example\.com" +"Renamed"$/m);
   });
 
   it('does not overwrite a newer version than that of the file', async () => {
     const file = writeSettings('stale.yaml', `rpId: ${RP}\nversion: 1\nname: Stale\norigins: [${login.origin}]\n`);
     const { code, err } = await line.run('operator', ['policy', 'put', file]);
     expect(code).toBe(4);
-    expect(err).toMatch(/^The file is of version 1, and the service has version 2\..*\nThe service refused it: 409 /);
+    expect(err).toMatch(
+      /^The file is of version 1, and the service has version 2: .* Run policy show login\.example\.com again, .*\nThe service refused it: 409 /,
+    );
+  });
+
+  it('stores nothing that is stored already, also from a file of an older version', async () => {
+    const { body } = await service.client.call('operator', 'GET', `/v1/relying-parties/${RP}`);
+    const { out } = await line.run('operator', ['policy', 'show', RP]);
+    const file = writeSettings('repeated.yaml', out.replace(/^version: .*$/m, 'version: 1'));
+    expect(await line.run('operator', ['policy', 'put', file])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^stored +nothing, it is so already$/m),
+      err: '',
+    });
+    expect((await service.client.call('operator', 'GET', `/v1/relying-parties/${RP}`)).body).toEqual(body);
   });
 
   it.each([
@@ -289,6 +312,21 @@ describe('passkey-manager statistics', () => {
     const { code, out } = await line.run('operator', ['statistics', '--rp', RP]);
     expect(code).toBe(0);
     expect(out).toMatch(/^active +\d+$/m);
+    expect(out).toMatch(
+      /^CEREMONY +BEGUN +REFUSED +ACCEPTED +ACCEPTED OF ANSWERS\nregistration +\d+ +0 +\d+ +100\.0 %$/m,
+    );
+  });
+
+  it('takes a day as its midnight in UTC', async () => {
+    const day = new Date(service.clock.now()).toISOString().slice(0, 10);
+    expect(await line.read('operator', 'statistics', '--rp', RP, '--from', day)).toMatchObject({
+      from: `${day}T00:00:00.000Z`,
+    });
+    const { code, err } = await line.run('operator', ['statistics', '--rp', RP, '--from', 'today']);
+    expect({ code, err }).toEqual({
+      code: 2,
+      err: expect.stringMatching(/^--from must be a day, such as 2026-03-01, /),
+    });
   });
 });
 

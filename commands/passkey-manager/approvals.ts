@@ -48,7 +48,7 @@ export function showChanges(printer: Printer, changes: readonly Change[]): void 
   const format = (value: unknown): string => (value === null ? '-' : JSON.stringify(value));
   printer.showTable(changes, {
     setting: ({ pointer }) => pointer,
-    effect: ({ weakens }): Cell => (weakens ? { text: 'weaker', tone: 'caution' } : null),
+    effect: ({ weakens }): Cell => (weakens ? { text: 'weaker', tone: 'caution' } : 'not weaker'),
     before: ({ before }) => format(before),
     after: ({ after }) => format(after),
   });

@@ -1,6 +1,7 @@
 import type { PasskeyManager, Schemas } from '../../clients/typescript/src/client.ts';
 import { EXIT, UsageError } from '../command-line.js';
 import { type Command, defineServiceCommand, demand, readChoice, readCount, REASON, RP } from './command.js';
+import { readTime, TIME_FORMS } from './given-time.js';
 import { type Columns, formatTime, type Printer, type Toned } from './printer.js';
 
 export type Credential = Schemas['Credential'];
@@ -24,7 +25,7 @@ export const CREDENTIAL_COLUMNS: Columns<Credential> = {
   backup: describeBackup,
   model: ({ authenticator, aaguid }) => authenticator?.name ?? aaguid,
   name: ({ name }) => name,
-  reason: ({ statusReason }) => statusReason,
+  'reason of the last change': ({ statusReason }) => statusReason,
 };
 
 function describeBackup({ backupEligible, backedUp }: Credential): string {
@@ -68,7 +69,7 @@ export function showCredential(printer: Printer, credential: Credential): void {
     created: `${formatTime(credential.createdAt) ?? ''} by ${credential.createdBy}`,
     'last used': formatTime(credential.lastUsedAt) ?? 'never',
     changed: formatTime(credential.statusChangedAt),
-    reason: credential.statusReason ?? undefined,
+    'reason of the last change': credential.statusReason ?? undefined,
   });
 }
 
@@ -77,7 +78,7 @@ const ID = { ID: 'The id of the passkey, a UUID, as users show and credentials l
 const list = defineServiceCommand(
   ['credentials', 'list'],
   {
-    usage: ['[--rp RPID] [--user USER] [--status STATUS] [--unused-since RFC3339] [--limit N]'],
+    usage: ['[--rp RPID] [--user USER] [--status STATUS] [--unused-since TIME] [--limit N]'],
     about: 'Lists passkeys of a relying party or of a user, the newest first.',
     needs: 'passkeys:read',
     options: {
@@ -85,14 +86,15 @@ const list = defineServiceCommand(
       user: { value: 'USER', text: 'Only passkeys of this user, by the id that auth-service gives.' },
       status: { value: STATUSES.join('|'), text: 'Only passkeys in this state.' },
       aaguid: { value: 'AAGUID', text: 'Only passkeys of this model.' },
-      'unused-since': { value: 'RFC3339', text: 'Only passkeys that nobody has used since this time.' },
+      'unused-since': { value: 'TIME', text: `Only passkeys that nobody has used since this time. ${TIME_FORMS}` },
       limit: { value: 'N', text: `How many at most; ${String(DEFAULT_LIMIT)} by default, 0 for all.` },
     },
     examples: ['--rp login.example.com --status suspended', '--rp login.example.com --limit 0 -o json'],
   },
   async ({ values, operands }, { client, printer, signal }) => {
     refuseOperands(operands);
-    const { rp, user, aaguid, limit: given, 'unused-since': unusedSince } = values;
+    const { rp, user, aaguid, limit: given } = values;
+    const unusedSince = readTime('--unused-since', values['unused-since']);
     const status = readChoice('--status', values.status, STATUSES);
     const limit = readCount('--limit', given) ?? DEFAULT_LIMIT;
     const query = Object.fromEntries(
@@ -101,7 +103,7 @@ const list = defineServiceCommand(
       ),
     ) as Query;
     const { credentials, more } = await listCredentials(client, query, limit === 0 ? Infinity : limit, signal);
-    const { name, reason, ...columns } = CREDENTIAL_COLUMNS;
+    const { name, 'reason of the last change': reason, ...columns } = CREDENTIAL_COLUMNS;
     printer.showList(
       credentials,
       {
@@ -109,7 +111,7 @@ const list = defineServiceCommand(
         ...(rp === undefined && { rp: ({ rpId }) => rpId }),
         user: ({ userId }) => userId,
         name: name!,
-        reason: reason!,
+        'reason of the last change': reason!,
       },
       'There is no such passkey.',
     );

@@ -39,8 +39,8 @@ function compare(stored: RelyingParty | undefined, wanted: RelyingParty | DryRun
   return listChanges(before as unknown as CompleteSettings, wanted);
 }
 
-const explainVersions = (file: unknown, stored: number): string =>
-  `The file is of version ${String(file)}, and the service has version ${String(stored)}. To put it all the same, look at policy diff and take version out of the file.`;
+const explainVersions = (rpId: string, file: unknown, stored: number): string =>
+  `The file is of version ${String(file)}, and the service has version ${String(stored)}: somebody has changed the settings since. Run policy show ${rpId} again, and make your change in what it prints. To undo what the others changed, which policy diff shows, take version out of the file.`;
 
 interface Outlook {
   readonly rpId: string;
@@ -49,6 +49,8 @@ interface Outlook {
   readonly needsApproval: boolean;
   readonly warnings: DryRun['warnings'];
   readonly wouldRefuse: DryRun['wouldRefuse'];
+  /** How many passkeys are active; undefined if the caller may not know, or nobody has counted them. */
+  readonly active: number | undefined;
 }
 
 /**
@@ -64,26 +66,33 @@ async function foresee(session: Session, { rpId, settings: { version, ...setting
     client.getCaller({ signal }),
   ]);
   if (version !== undefined && stored && version !== stored.version)
-    printer.note(explainVersions(version, stored.version));
+    printer.note(explainVersions(rpId, version, stored.version));
+  const canCount = stored && caller.permissions.includes('statistics:read');
+  const statistics = canCount ? await client.getStatistics({ rpId }, { signal }) : undefined;
+  const active = statistics?.credentials?.byStatus.active;
   const changes = compare(stored, dryRun);
   const { warnings, wouldRefuse } = dryRun;
   const isWeaker = changes.some(({ weakens }) => weakens);
   const needsApproval = isWeaker && caller.approvalNeeded.includes('relying-parties:write');
-  return { rpId, isNew: stored === undefined, changes, needsApproval, warnings, wouldRefuse };
+  return { rpId, isNew: stored === undefined, changes, needsApproval, warnings, wouldRefuse, active };
 }
 
 function showOutlook(printer: Printer, outlook: Outlook): ExitCode {
-  const { rpId, isNew, changes, needsApproval, warnings, wouldRefuse } = outlook;
+  const { rpId, isNew, changes, needsApproval, warnings, wouldRefuse, active } = outlook;
   const refused = wouldRefuse.reduce((sum, { credentials }) => sum + credentials, 0);
   const count = (number: number, one: string, many: string): string =>
     number === 0 ? 'none' : `${number.toLocaleString('en')} ${number === 1 ? one : many}`;
+  // A passkey that two purposes refuse counts twice.
+  const isOnce = new Set(wouldRefuse.flatMap(({ purpose }) => purpose ?? [])).size <= 1;
+  const of =
+    active === undefined || !isOnce || refused > active ? '' : ` of ${active.toLocaleString('en')} that are active`;
   printer.showRecord(outlook, {
     'relying party': isNew ? `${rpId}, which is new` : rpId,
     settings: 'the service would take them',
     changes: isNew ? 'every setting is new' : count(changes.length, 'setting', 'settings'),
     approval: needsApproval ? { text: 'a second identity must approve it', tone: 'caution' } : undefined,
     warnings: count(warnings.length, 'warning', 'warnings'),
-    'would refuse': refused === 0 ? 'none' : { text: count(refused, 'passkey', 'passkeys'), tone: 'bad' },
+    'would refuse': refused === 0 ? 'none' : { text: `${count(refused, 'passkey', 'passkeys')}${of}`, tone: 'bad' },
   });
   if (!printer.isJson) showDetails(printer, outlook);
   return refused === 0 ? EXIT.done : EXIT.failed;
@@ -217,11 +226,29 @@ const put = defineServiceCommand(
   },
 );
 
+/** Settings that are stored already are no conflict, whatever version they name. */
+async function isSoAlready(
+  client: PasskeyManager,
+  stored: RelyingParty,
+  { version: _, ...settings }: PolicyFile['settings'],
+  signal: AbortSignal,
+): Promise<boolean> {
+  return compare(stored, await client.dryRunRelyingParty(stored.rpId, settings, { signal })).length === 0;
+}
+
 async function store({ client, printer, signal }: Session, { rpId, settings }: PolicyFile): Promise<ExitCode> {
   const stored = await findStored(client, rpId, signal);
+  if (stored && (await isSoAlready(client, stored, settings, signal))) {
+    const { version, warnings } = stored;
+    printer.showRecord(
+      { rpId, version, changes: [], warnings },
+      { 'relying party': rpId, version, stored: 'nothing, it is so already' },
+    );
+    return EXIT.done;
+  }
   // What is printed as changed is changed from this version, and from no other.
   const body = stored ? { version: stored.version, ...settings } : settings;
-  if (stored && body.version !== stored.version) printer.note(explainVersions(body.version, stored.version));
+  if (stored && body.version !== stored.version) printer.note(explainVersions(rpId, body.version, stored.version));
   const answer = await client.putRelyingParty(rpId, body);
   if (!('origins' in answer)) return explainApproval(printer, answer);
   const changes = compare(stored, answer);

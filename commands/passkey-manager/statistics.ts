@@ -1,6 +1,7 @@
 import type { Schemas } from '../../clients/typescript/src/client.ts';
 import { EXIT } from '../command-line.js';
 import { type Command, defineServiceCommand, demand, RP } from './command.js';
+import { readTime, TIME_FORMS } from './given-time.js';
 import { formatTime, type Printer } from './printer.js';
 
 type Statistics = Schemas['Statistics'];
@@ -49,9 +50,9 @@ function showTables(printer: Printer, { credentials, ceremonies: { byHour } }: S
     printer.showTable(totals, {
       ceremony: ({ ceremony }) => ceremony,
       begun: ({ begun }) => begun,
-      accepted: ({ accepted }) => accepted,
       refused: ({ refused }) => refused,
-      'of answers': ({ rate }) => rate,
+      accepted: ({ accepted }) => accepted,
+      'accepted of answers': ({ rate }) => rate,
     });
   }
   if (reasons.length > 0) {
@@ -71,21 +72,27 @@ export const STATISTICS: readonly Command[] = [
   defineServiceCommand(
     ['statistics'],
     {
-      usage: ['--rp RPID [--from RFC3339] [--to RFC3339]'],
+      usage: ['--rp RPID [--from TIME] [--to TIME]'],
       about: 'Counts the passkeys of a relying party, and its ceremonies by outcome and reason.',
       needs: 'statistics:read',
       options: {
         rp: RP,
-        from: { value: 'RFC3339', text: 'The first hour, a whole one of UTC; a day before the end without it.' },
+        from: {
+          value: 'TIME',
+          text: `The first hour, a whole one of UTC; a day before the end without it. ${TIME_FORMS}`,
+        },
         to: {
-          value: 'RFC3339',
+          value: 'TIME',
           text: 'The end of the last hour; that of the present one without it. 31 days at most.',
         },
       },
-      examples: ['--rp login.example.com', '--rp login.example.com --from 2026-03-01T00:00:00Z -o json'],
+      examples: [
+        '--rp login.example.com',
+        '--rp login.example.com --from 2026-03-01 --to 2026-03-02T12:00:00Z -o json',
+      ],
     },
     async ({ values }, { client, printer, signal }) => {
-      const { from, to } = values;
+      const [from, to] = [readTime('--from', values.from), readTime('--to', values.to)];
       const query = {
         rpId: demand('--rp', values.rp),
         ...(from !== undefined && { from }),

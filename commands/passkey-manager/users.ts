@@ -56,6 +56,10 @@ const show = defineServiceCommand(
       printer.write('');
       printer.showTable(credentials, CREDENTIAL_COLUMNS);
     }
+    for (const { id } of credentials.filter(({ status }) => status === 'suspended'))
+      printer.note(
+        `${id} is suspended. Who did it: passkey-manager audit list --credential ${id} --type credential.suspend (with audit:read). To end it: passkey-manager credentials reinstate ${id} --reason TEXT (with passkeys:manage).`,
+      );
     return EXIT.done;
   },
 );
