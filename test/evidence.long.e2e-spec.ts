@@ -19,6 +19,7 @@ import { Authenticator } from './support/authenticator/authenticator.js';
 import type { Credential } from './support/bodies.js';
 import { requireStatus } from './support/ceremonies.js';
 import { TestService, toSpiffeId } from './support/service.js';
+import { ServiceProcess } from './support/service-process.js';
 import { settleLog } from './support/settle-log.js';
 
 const RP = 'login.example.com';
@@ -288,6 +289,22 @@ describe('npm run evidence', () => {
     expect(overview).toMatch(/^## Missing: Software bill of materials.*\n\nThere is no sbom\.cdx\.json: /m);
     expect(overview).not.toContain('(sbom.cdx.json)');
     expect(await verify(out)).toMatchObject({ code: 0, stdout: expect.stringMatching(/verifies: 12 files/) });
+  });
+
+  it('reads the embedded database beside the service that uses it, which goes on', async () => {
+    const dataDir = mkdtempSync(path('development-'));
+    const running = await ServiceProcess.start(dataDir);
+    try {
+      const { code, stderr } = await run(['--out', path('beside')], { PASSKEY_DATA_DIR: dataDir });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      const { roles } = read(path('beside'), 'database-roles.json') as {
+        roles: { role: string; isUsedNow: boolean }[];
+      };
+      expect(roles.filter(({ isUsedNow }) => isUsedNow).map(({ role }) => role)).toEqual(['passkey_auditor']);
+      requireStatus(await running.client.call('auditor', 'GET', '/v1/audit/events'), 200);
+    } finally {
+      await running.stop();
+    }
   });
 
   it.each<readonly [what: string, args: () => string[], env: NodeJS.ProcessEnv, told: RegExp]>([
