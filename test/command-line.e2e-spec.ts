@@ -337,6 +337,43 @@ describe('passkey-manager keys published', () => {
   });
 });
 
+describe('passkey-manager keys status', () => {
+  const status = (env: NodeJS.ProcessEnv) =>
+    line.run('operator', ['keys', 'status'], { env: { PASSKEY_DATA_DIR: service.dataDir, ...env } });
+
+  it('begins with what ends next, and has the periods of spent challenges and what each list is', async () => {
+    const { code, out, err } = await status({ DATABASE_URL: service.database.ownerUrl });
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const days = [...out.matchAll(/^(\d[\d,]*) +(\d{4}-\d\d-\d\d) +/gm)].map(([, , until]) => until);
+    expect(days.length).toBeGreaterThan(3);
+    expect(days).toEqual(days.toSorted());
+    expect(out).toMatch(/^\d +\d{4}-\d\d-\d\d +periods of spent challenges /m);
+    expect(out).toMatch(/ revocation list of callers, \d+ revoked +CN=/);
+  });
+
+  it('leaves out what the database has without a DATABASE_URL, says so, and ends with 0', async () => {
+    const { code, out, err } = await status({});
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringMatching(/^DATABASE_URL is not set: .*\n$/) });
+    expect(out).not.toContain('periods of spent challenges');
+  });
+});
+
+describe('PASSKEY_MANAGER_AS', () => {
+  it('is the identity of development without --as', async () => {
+    const login = {
+      PASSKEY_MANAGER_CERT: undefined,
+      PASSKEY_MANAGER_CERT_KEY: undefined,
+      PASSKEY_MANAGER_CA: undefined,
+    };
+    const env = { ...login, PASSKEY_MANAGER_AS: 'nobody', PASSKEY_DATA_DIR: service.dataDir };
+    const { code, err } = await line.run('operator', ['whoami'], { env });
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringMatching(/^--as nobody: there is no .*nobody\.crt; /) });
+    expect(await line.run('operator', ['whoami'], { env: { PASSKEY_MANAGER_AS: 'nobody' } })).toMatchObject({
+      code: 0,
+    });
+  });
+});
+
 describe('what goes wrong', () => {
   it('ends with 4 when the access policy does not allow it', async () => {
     const { code, err } = await line.run('auditor', ['credentials', 'list']);

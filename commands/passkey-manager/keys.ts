@@ -8,15 +8,16 @@ const status = defineCommand(
   {
     usage: [''],
     about:
-      'Shows the keys, certificates and revocation lists of the service, when they end, and how many rows each seal key has sealed. It reads the files and the database itself, so run it where the service runs, with the environment of the service. It shows no secret.',
+      'Shows the keys, certificates and revocation lists of the service, when they end, and how many rows each seal key has sealed. What ends next comes first. It reads the files and the database itself, so run it where the service runs, with the environment of the service. It calls nobody, so it takes no --as and no certificate. It shows no secret.',
     options: { output: OUTPUT },
     environment: {
       'PASSKEY_…': 'The settings of the service; docs/runbook.md lists them.',
-      DATABASE_URL: 'The database, with a role that may read all tables: the service’s or the migrator’s.',
+      DATABASE_URL:
+        'The database, with a role that may read all tables: the service’s or the migrator’s. Without it, what the database has is left out.',
     },
     examples: ['', '-o json'],
     exitCodes: {
-      [EXIT.done]: 'Everything could be read, and nothing has ended.',
+      [EXIT.done]: 'Everything that the environment names could be read, and nothing has ended.',
       [EXIT.failed]: 'A part could not be read, or has ended. The output names it.',
       [EXIT.couldNotRun]: 'The arguments or the settings are wrong.',
     },

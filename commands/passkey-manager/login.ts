@@ -9,6 +9,10 @@ export const LOGIN_ENVIRONMENT = {
   PASSKEY_MANAGER_CERT_KEY: 'The file of the private key, in place of --cert-key.',
   PASSKEY_MANAGER_CA: 'The file of the authorities, in place of --ca.',
   PASSKEY_MANAGER_OUTPUT: 'table or json, in place of --output.',
+  PASSKEY_MANAGER_AS:
+    'In development, the identity, in place of --as. The options and variables of a certificate go before it.',
+  PASSKEY_DATA_DIR: 'With --as, the directory of development that has the certificates; .data by default.',
+  PASSKEY_HTTPS_PORT: 'With --as and without --url, the port of the service on this machine; 8443 by default.',
 };
 
 type Given = Readonly<Record<string, string | undefined>>;
@@ -21,6 +25,9 @@ export function readLogin(values: Given, env: NodeJS.ProcessEnv): PasskeyManager
   const [url, cert, key, ca] = OPTIONS.map(
     (name) => values[name] ?? env[`PASSKEY_MANAGER_${name.toUpperCase().replace('-', '_')}`],
   );
+  const { PASSKEY_MANAGER_AS: as } = env;
+  if (as !== undefined && (cert ?? key ?? ca) === undefined)
+    return readDevelopmentLogin(as, url === undefined ? values : { ...values, url }, env);
   const missing = OPTIONS.filter((_, at) => [url, cert, key, ca][at] === undefined);
   if (url === undefined || cert === undefined || key === undefined || ca === undefined)
     throw new UsageError(

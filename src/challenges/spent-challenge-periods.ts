@@ -25,6 +25,13 @@ const DROP = 'SELECT spent_challenge_drop_periods($1::timestamptz) AS dropped';
 const FIND_FIRST_MISSING = `SELECT coalesce(min(n), $1::integer + 17) AS missing
   FROM generate_series($1::integer, $1::integer + 16) AS n WHERE to_regclass('public.spent_challenge_' || n) IS NULL`;
 
+/** Finds the time up to which challenges can be spent. */
+export async function findPeriodsEnd(through: Pick<DataSource, 'query'>, now: Date): Promise<Date> {
+  const present = Math.floor(now.getTime() / PERIOD_MS);
+  const [{ missing }] = await through.query<[{ missing: number }]>(FIND_FIRST_MISSING, [present]);
+  return new Date(missing * PERIOD_MS);
+}
+
 /**
  * Makes the next periods of `spent_challenge`, and drops the old ones: before the service accepts requests, and then
  * every ten minutes, or every ten seconds while the present period is missing. Every replica does this. A challenge of a
@@ -134,9 +141,7 @@ export class SpentChallengePeriods implements OnApplicationBootstrap, BeforeAppl
   }
 
   private async look(now: Date): Promise<void> {
-    const present = Math.floor(now.getTime() / PERIOD_MS);
-    const [{ missing }] = await this.dataSource.query<[{ missing: number }]>(FIND_FIRST_MISSING, [present]);
-    this.latestEnd = new Date(missing * PERIOD_MS);
+    this.latestEnd = await findPeriodsEnd(this.dataSource, now);
     this.metrics.spentChallengePeriodsEnd.set(this.latestEnd.getTime() / 1_000);
   }
 }

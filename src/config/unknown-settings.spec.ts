@@ -34,7 +34,7 @@ describe('a variable that begins with PASSKEY_ and is no setting', () => {
   });
 });
 
-it.each(['URL', 'CERT', 'CERT_KEY', 'CA', 'OUTPUT'])(
+it.each(['URL', 'CERT', 'CERT_KEY', 'CA', 'OUTPUT', 'AS'])(
   'PASSKEY_MANAGER_%s is for the command line, and no mistake',
   (name) => {
     expect(describeUnknown({ [`PASSKEY_MANAGER_${name}`]: 'x' })).toEqual([]);

@@ -6,7 +6,7 @@ const SERVICE_LINK =
   /^[A-Z0-9_]+?_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$/;
 
 /** What `passkey-manager` takes, the command line for operators (docs/command-line.md). */
-const OF_COMMAND_LINE = /^PASSKEY_MANAGER_(?:URL|CERT|CERT_KEY|CA|OUTPUT)$/;
+const OF_COMMAND_LINE = /^PASSKEY_MANAGER_(?:URL|CERT|CERT_KEY|CA|OUTPUT|AS)$/;
 
 /** Tells if Kubernetes made this variable, as for a Service named passkey-manager. */
 export function isServiceLink(name: string, value: string): boolean {
