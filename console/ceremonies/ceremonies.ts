@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { CEREMONIES as ALL, type Ceremony, formatShare, layOut, type Timeline } from '../explain/ceremony-counts.js';
 import { load, renderEmpty, renderLoading } from '../parts/loading.js';
 import { type PlotData, TimePlot } from '../parts/time-plot.js';

@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from '../parts/html.js';
 import { pickPeriod } from '../explain/ceremony-counts.js';
 import { readField } from '../parts/fields.js';
 import { call, type Schemas } from '../shell/api.js';

@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from '../parts/html.js';
 import { parseMetrics, pickSamples, type Sample } from '../explain/metrics.js';
 import { readConsole } from '../shell/api.js';
 

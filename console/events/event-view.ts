@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { type Loading, load, renderLoading } from '../parts/loading.js';
 import { saveText } from '../parts/save.js';
 import { renderTime } from '../parts/time.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { renderEmpty } from '../parts/loading.js';
 import { renderTime } from '../parts/time.js';
 import { VirtualTable } from '../parts/virtual-table.js';

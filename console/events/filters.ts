@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { AUDIT_EVENTS } from '../../src/audit/audit-entry.js';
 import { toLocal, toUtc } from '../parts/time.js';
 import { Problem } from '../shell/problem.js';

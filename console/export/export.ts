@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { verifyExport } from '../../src/tlog/export-verifier.js';
 import { toLocal, toUtc } from '../parts/time.js';
 import { linkTo } from '../shell/router.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { renderProblem } from '../shell/problem.js';
 import { renderTime } from '../parts/time.js';
 import type { Reading } from './reading.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { readSamples } from '../ceremonies/replica-counts.js';
 import { type Deadline, listDeadlines } from '../explain/deadlines.js';
 import { pickSamples, type Sample } from '../explain/metrics.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { renderNoCounts } from '../ceremonies/ceremonies.js';
 import { readCounts, readPeriod, renderPeriod } from '../ceremonies/period.js';
 import { formatShare } from '../explain/ceremony-counts.js';

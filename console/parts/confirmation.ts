@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from './html.js';
 import { ref } from 'lit-html/directives/ref.js';
 import { readField } from './fields.js';
 import { renderProblem } from '../shell/problem.js';

@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from './html.js';
 import { renderProblem } from '../shell/problem.js';
 import type { Page } from '../shell/view.js';
 

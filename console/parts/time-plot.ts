@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from './html.js';
 import { ref } from 'lit-html/directives/ref.js';
 import uPlot from 'uplot';
 import { renderTime } from './time.js';

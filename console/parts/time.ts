@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from './html.js';
 
 /** ISO 8601 in the reader's zone: 2026-11-30 23:49:19. The Swedish have it so. */
 const LOCAL = new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium' });

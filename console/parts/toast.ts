@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from './html.js';
 
 const SHOWN_MS = 8_000;
 let toasts: readonly { readonly text: string }[] = [];

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { explainRefusal, nameFaults } from '../explain/refusals.js';
 
 /** Shows what a reason means, whose doing it usually is, and what to do. */

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { findSetting } from '../explain/party-settings.js';
 import { explainRefusal } from '../explain/refusals.js';
 import type { Difference } from '../explain/setting-differences.js';

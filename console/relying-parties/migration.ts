@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from '../parts/html.js';
 import { renderTime } from '../parts/time.js';
 import type { Schemas } from '../shell/api.js';
 

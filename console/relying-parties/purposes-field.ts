@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { PURPOSE_SETTINGS } from '../explain/party-settings.js';
 import type { Setting } from '../explain/setting.js';
 import { readField } from '../parts/fields.js';

@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from '../parts/html.js';
 import { load, renderEmpty, renderLoading } from '../parts/loading.js';
 import { renderTime } from '../parts/time.js';
 import { call, type Schemas } from '../shell/api.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { type CompleteSettings, listDifferences } from '../explain/setting-differences.js';
 import { Confirmation } from '../parts/confirmation.js';
 import { type Loading, load, renderLoading } from '../parts/loading.js';

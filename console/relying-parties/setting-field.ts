@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { findSetting } from '../explain/party-settings.js';
 import type { CompleteSettings } from '../explain/setting-differences.js';
 import { APPLIES, type Choice, type Setting } from '../explain/setting.js';

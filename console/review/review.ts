@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { type Report, buildReport } from '../../commands/audit-report/report.js';
 import { Review, reviewExport } from '../../commands/audit-report/review.js';
 import { findAuthenticatorName } from '../../src/authenticators/authenticator-names.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import type { Plot, Report, Section } from '../../commands/audit-report/report.js';
 import { type PlotData, TimePlot } from '../parts/time-plot.js';
 import { styled } from '../parts/styled.js';

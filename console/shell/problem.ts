@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 
 /** An RFC 9457 problem, of the service or of the console. */
 export interface ProblemBody {

@@ -1,4 +1,4 @@
-import { html, nothing, render, type TemplateResult } from 'lit-html';
+import { html, nothing, render, type TemplateResult } from '../parts/html.js';
 import { renderToasts } from '../parts/toast.js';
 import { nameZone } from '../parts/time.js';
 import { type Caller, readCaller, shortenId } from './caller.js';

@@ -1,4 +1,4 @@
-import type { TemplateResult } from 'lit-html';
+import type { TemplateResult } from '../parts/html.js';
 import type { Caller, Permission } from './caller.js';
 
 /** A view of the page. views.ts lists them. */

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import type { Diagnosis, Finding, RefusedCeremony } from '../explain/sign-in-diagnosis.js';
 import { renderTime } from '../parts/time.js';
 import { renderExplanation, renderRunbook } from '../refusals/explanation.js';

@@ -1,4 +1,4 @@
-import { html, type TemplateResult } from 'lit-html';
+import { html, type TemplateResult } from '../parts/html.js';
 import { listParties, renderPartyField } from '../ceremonies/period.js';
 import { readField } from '../parts/fields.js';
 import { load, renderLoading } from '../parts/loading.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import type { Obstacle } from '../explain/judge-passkey.js';
 import type { Judgement } from '../explain/sign-in-diagnosis.js';
 import { describeDistance, renderTime } from '../parts/time.js';

@@ -1,4 +1,4 @@
-import { html, nothing, type TemplateResult } from 'lit-html';
+import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { diagnose, type Diagnosis } from '../explain/sign-in-diagnosis.js';
 import { Confirmation } from '../parts/confirmation.js';
 import { type Loading, load, renderEmpty, renderLoading } from '../parts/loading.js';

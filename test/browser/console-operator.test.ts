@@ -4,7 +4,9 @@ import { ConsoleStage, NARROW, type OpenConsole, WIDE } from './console-stage.ts
 import { employ, failToSignIn, type ImportedPasskey, importPasskeys } from './console-people.ts';
 
 const RP = 'login.bank.example';
-const HOSTILE = `<img src=x onerror="document.title='owned'">`;
+const HOSTILE = `<img src=x onerror="document.title='owned'">\u202e`;
+/** How the page shows it: the character that would turn the order of the words is a code. */
+const VISIBLE = HOSTILE.replace('\u202e', '\\u{202e}');
 const [GOOGLE, YUBIKEY] = ['ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4', 'ee882879-721c-4913-9775-3dfcce97072a'];
 const BOUND = { aaguid: YUBIKEY, backupEligible: false, backedUp: false };
 
@@ -40,7 +42,7 @@ await test('The console, opened by those who operate the service', async (suite)
     ['relying-parties:write'],
   );
   const lead = stage.connectAs('lead');
-  await lead.putRelyingParty(RP, { name: 'Bank', origins: [`https://${RP}`] });
+  await lead.putRelyingParty(RP, { name: 'Bank\u202e', origins: [`https://${RP}`] });
   const ids = await importPasskeys(lead, RP, PASSKEYS);
   const auth = stage.connectAs('auth-service');
   assert.equal(await failToSignIn(auth, RP, 'ada', ids[0]!), 'credential-suspended');
@@ -237,11 +239,26 @@ await test('The console, opened by those who operate the service', async (suite)
   await suite.test('shows ids, names and reasons as texts, whatever is in them', async () => {
     const { page } = asLead;
     await openUser(asLead, HOSTILE);
-    await page.getByRole('heading', { name: HOSTILE }).first().waitFor();
+    await page.getByRole('heading', { name: VISIBLE }).first().waitFor();
     await page.getByRole('button', { name: 'Find out' }).click();
     await page.getByText('judged by the policy').waitFor();
     await openUser(asLead, 'ada');
-    await page.getByText(HOSTILE).first().waitFor();
+    await page.getByText(VISIBLE).first().waitFor();
+    await asLead.go('relying-parties', 'Relying parties');
+    await page.getByText('Bank\\u{202e}').waitFor();
+    await asLead.go(`relying-parties/${RP}`, RP);
+    await page.getByText('Bank\\u{202e}').waitFor();
+    await openUser(asLead, HOSTILE);
+    await page.getByRole('button', { name: 'Revoke all passkeys of the user' }).click();
+    await page
+      .getByRole('dialog')
+      .getByRole('heading', { name: `Revoke all passkeys of ${VISIBLE}?` })
+      .waitFor();
+    assert.doesNotMatch(await page.content(), /\u202e/);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await asLead.go(`events?userId=${encodeURIComponent(HOSTILE)}`, 'Events');
+    await page.locator('.viewport').getByText('\\u{202e}').first().waitFor();
+    assert.doesNotMatch(await page.locator('.viewport').innerHTML(), /\u202e/);
     assert.equal(await page.locator('img').count(), 0);
     assert.doesNotMatch(await page.title(), /owned/);
   });
@@ -278,7 +295,7 @@ async function bars(suite: { test: typeof test }, console: OpenConsole): Promise
     [`models?rpId=${RP}`, 'Models and backup state', 'By algorithm'],
     ['users', 'Users', 'User id'],
     [`users/${RP}/ada`, /ada/, 'Find out'],
-    [`users/${RP}/${encodeURIComponent(HOSTILE)}`, HOSTILE, 'Find out'],
+    [`users/${RP}/${encodeURIComponent(HOSTILE)}`, VISIBLE, 'Find out'],
     ['relying-parties', 'Relying parties', 'Warnings'],
     ['keys', 'Health and keys', 'Certificate of the service'],
   ];
