@@ -53,7 +53,8 @@ export const WATCHED: readonly Watched[] = [
     metric: 'passkey_spent_challenge_periods_end_timestamp_seconds',
     ...{ labels: {}, runbook: 'periods-of-spent-challenges-are-missing', soon: 3 * DAY, now: 3 * DAY },
     name: 'Periods of spent challenges',
-    means: 'No answer can be accepted after it.',
+    means:
+      'The service keeps each challenge that was used, by periods of six hours, so that it counts once. After the last period no answer can be accepted.',
   },
 ];
 

@@ -239,6 +239,22 @@ describe('the diagnosis', () => {
     ]);
   });
 
+  it('says first that it is partial where the policy was not seen, and calls what was not seen no reason', () => {
+    const { answer, findings } = diagnose({ now: NOW, passkeys: [PASSKEY] });
+    expect(answer).toMatch(/^This answer is partial: your permissions do not show the policy/);
+    expect(findings.map(({ weight }) => weight)).toEqual(['unseen', 'unseen']);
+    expect(diagnose(evidence([{}])).answer).not.toMatch(/partial/);
+  });
+
+  it('says what to do about a refused passkey, since when, and who may', () => {
+    const since = '2026-02-01T00:00:00.000Z';
+    expect(answerOf(evidence([{ status: 'suspended', statusChangedAt: since }]))).toMatch(
+      /since 2026-02-01T00:00:00\.000Z\..*reinstate it: that needs passkeys:manage/,
+    );
+    expect(answerOf(evidence([{ status: 'revoked' }]))).toMatch(/The user needs another passkey/);
+    expect(answerOf(evidence([{}], { backup: 'device-bound' }))).toMatch(/needs relying-parties:write/);
+  });
+
   it('leaves out events that are no ceremonies, or have no reason', () => {
     const events = [
       { ...refusal('x', 1), metadata: { uid: '1', event_code: 'access.denied' } },

@@ -29,8 +29,8 @@ export interface RefusedCeremony {
 }
 
 export interface Finding {
-  /** `blocks`: nobody gets past it; `may`: it can be the cause; `fine`: it is not. */
-  readonly weight: 'blocks' | 'may' | 'fine';
+  /** `blocks`: nobody gets past it; `may`: it can be the cause; `fine`: it is not; `unseen`: the policy does not show it. */
+  readonly weight: 'blocks' | 'may' | 'fine' | 'unseen';
   readonly title: string;
   readonly text: string;
   /** The heading of docs/runbook.md, as an anchor. */
@@ -51,13 +51,16 @@ export interface Diagnosis {
   readonly judgements: readonly Judgement[];
 }
 
+const UNSEEN_POLICY = 'This answer is partial: your permissions do not show the policy, which may refuse more.';
+
 const REST_MS = 1_800_000;
 
 /** Says why a user cannot sign in, as far as the evidence shows it. */
 export function diagnose(evidence: Evidence): Diagnosis {
   const judgements = evidence.passkeys.map((passkey) => judge(passkey, evidence));
   const findings = [...judgeParty(evidence), ...judgeEnrolment(evidence), ...judgeRefusals(evidence)];
-  return { answer: sumUp(findings, judgements), findings, judgements };
+  const answer = sumUp(findings, judgements);
+  return { answer: evidence.party ? answer : `${UNSEEN_POLICY} ${answer}`, findings, judgements };
 }
 
 function judge(passkey: Passkey, { party, verdicts }: Evidence): Judgement {
@@ -69,7 +72,7 @@ function judge(passkey: Passkey, { party, verdicts }: Evidence): Judgement {
 function judgeParty({ party, now }: Evidence): Finding[] {
   if (!party) {
     const text = 'The passkeys are judged without the policy. The permission relying-parties:read would show it.';
-    return [{ weight: 'may', title: 'The relying party is not visible', text }];
+    return [{ weight: 'unseen', title: 'The policy of the relying party', text }];
   }
   const { rpId, enabled, successor } = party;
   if (!enabled) {
@@ -105,7 +108,7 @@ function judgeEnrolment({ passkeys }: Evidence): Finding[] {
 function judgeRefusals({ refusals, now }: Evidence): Finding[] {
   if (!refusals) {
     const text = 'The permission audit:read would show the user’s last refused ceremonies.';
-    return [{ weight: 'may', title: 'The audit log is not visible', text }];
+    return [{ weight: 'unseen', title: 'The last refusals', text }];
   }
   const [last] = refusals;
   if (!last) {
@@ -141,7 +144,7 @@ function sumUp(findings: readonly Finding[], judgements: readonly Judgement[]): 
   if (refused.length === count) {
     const [first] = refused[0]!.obstacles;
     return count === 1
-      ? `The only passkey is refused. ${first!.because}`
+      ? `The only passkey is refused. ${first!.because} ${adviseOn(refused[0]!)}`
       : `Each of the ${String(count)} passkeys is refused; see below why.`;
   }
   const usable = accepted.length;
@@ -154,6 +157,15 @@ function sumUp(findings: readonly Finding[], judgements: readonly Judgement[]): 
         : 'any of the passkeys'
       : `${String(usable)} of ${String(count)} passkeys`;
   return `Nothing that the service knows refuses ${which}. See the last refusals, and ask which passkey the user takes.`;
+}
+
+/** What to do about a passkey that is refused, and who may. */
+function adviseOn({ passkey: { status, statusChangedAt }, obstacles }: Judgement): string {
+  if (status === 'suspended')
+    return `It has been so since ${statusChangedAt}. Once the user has the device, reinstate it: that needs passkeys:manage.`;
+  if (status === 'revoked') return `It has been so since ${statusChangedAt}. The user needs another passkey.`;
+  const advice = explainRefusal(obstacles[0]!.reason)?.advice ?? '';
+  return `${advice} A change of the policy needs relying-parties:write.`.trim();
 }
 
 const CEREMONIES = new Set([

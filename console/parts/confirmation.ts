@@ -1,7 +1,8 @@
 import { html, nothing, type TemplateResult } from './html.js';
 import { ref } from 'lit-html/directives/ref.js';
 import { readField } from './fields.js';
-import { renderProblem } from '../shell/problem.js';
+import { clearToasts } from './toast.js';
+import { Problem, renderProblem } from '../shell/problem.js';
 
 /** What somebody is about to do. */
 export interface Question {
@@ -11,6 +12,8 @@ export interface Question {
   /** The words of the button. */
   readonly action: string;
   readonly isFinal?: boolean;
+  /** True if it takes something away from somebody. What is final does. */
+  readonly isDangerous?: boolean;
   /** True if the service records a reason. */
   readonly asksReason?: boolean;
   /** Does it. The dialog stays open with the problem if it fails. */
@@ -30,6 +33,8 @@ export class Confirmation {
   }
 
   ask(question: Question): void {
+    // The last message would be read as one about this question.
+    clearToasts();
     [this.#question, this.#error, this.#isRunning] = [question, undefined, false];
     this.#update();
   }
@@ -37,6 +42,9 @@ export class Confirmation {
   render(): TemplateResult | typeof nothing {
     if (!this.#question) return nothing;
     const { title, consequences, action, isFinal = false, asksReason = false } = this.#question;
+    const isDanger = isFinal || this.#question.isDangerous === true;
+    // It can never succeed any more: what it was about has changed.
+    const isOver = this.#error instanceof Problem && this.#error.body.status === 409;
     return html`<dialog aria-labelledby="confirmation-title" @close=${this.#close} ${ref(this.#show)}>
       <form @submit=${this.#run}>
         <h2 id="confirmation-title">${title}</h2>
@@ -54,8 +62,12 @@ export class Confirmation {
         }
         ${this.#error === undefined ? nothing : renderProblem(this.#error)}
         <div class="actions">
-          <button type="button" @click=${this.#cancel}>Cancel</button>
-          <button class=${isFinal ? 'danger' : 'primary'} ?disabled=${this.#isRunning}>${action}</button>
+          <button type="button" @click=${this.#cancel}>${isOver ? 'Close this' : 'Cancel'}</button>
+          ${
+            isOver
+              ? nothing
+              : html`<button class=${isDanger ? 'danger' : 'primary'} ?disabled=${this.#isRunning}>${action}</button>`
+          }
         </div>
       </form>
     </dialog>`;

@@ -12,6 +12,11 @@ export function toast(text: string): void {
   }, SHOWN_MS);
 }
 
+/** Takes the messages away. */
+export function clearToasts(): void {
+  change([]);
+}
+
 function change(next: typeof toasts): void {
   toasts = next;
   dispatchEvent(new Event('shellchange'));

@@ -4,12 +4,12 @@ import { explainRefusal } from '../explain/refusals.js';
 import type { Difference } from '../explain/setting-differences.js';
 import type { Schemas } from '../shell/api.js';
 import { linkTo } from '../shell/router.js';
-import { formatValue } from './draft.js';
+import { formatSetting } from './setting-field.js';
 
 /** Shows the members that a draft changes, before and after. */
 export function renderDifferences(differences: readonly Difference[], caption: string): TemplateResult {
   return html`<div class="wide" tabindex="0" role="region" aria-label=${caption}>
-    <table>
+    <table class="differences">
       <caption>
         ${caption}
       </caption>
@@ -28,8 +28,8 @@ export function renderDifferences(differences: readonly Difference[], caption: s
                 ${findSetting(pointer)?.title ?? pointer} <code class="faint">${pointer}</code>
                 ${weakens ? html`<span class="badge warn">demands less</span>` : nothing}
               </th>
-              <td>${formatValue(before)}</td>
-              <td>${formatValue(after)}</td>
+              <td data-name="Before">${formatSetting(findSetting(pointer), before)}</td>
+              <td data-name="After">${formatSetting(findSetting(pointer), after)}</td>
             </tr>`,
         )}
       </tbody>
@@ -57,19 +57,23 @@ export function renderDryRun({ wouldRefuse, warnings }: DryRun, active: number |
         : nothing
     }
     ${wouldRefuse.length === 0 ? nothing : renderRefused(wouldRefuse)}
-    ${
-      warnings.length === 0
-        ? nothing
-        : html`<h3>What browsers and authenticators will not do</h3>
-            <ul>
-              ${warnings.map(({ pointer, detail }) => html`<li><code>${pointer}</code> ${detail}</li>`)}
-            </ul>`
-    }
+    ${warnings.length === 0 ? nothing : renderWarnings('What browsers and authenticators will not do', warnings)}
     <p class="faint">
       A dry run: nothing is stored. It judges the passkeys that exist. Whom a registration would refuse, the warnings
       say.
     </p>
   </section>`;
+}
+
+/** What the service says of settings that are allowed, and do not do what their author may expect. */
+export function renderWarnings(title: string, warnings: Schemas['PolicyWarnings']): TemplateResult {
+  return html`<h3>${title}</h3>
+    <ul>
+      ${warnings.map(
+        ({ pointer, detail }) =>
+          html`<li>${findSetting(pointer)?.title ?? nothing} <code class="faint">${pointer}</code>: ${detail}</li>`,
+      )}
+    </ul>`;
 }
 
 function sumUp(count: number, active: number | undefined): string {

@@ -2,7 +2,8 @@ import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { PURPOSE_SETTINGS } from '../explain/party-settings.js';
 import type { Setting } from '../explain/setting.js';
 import { readField } from '../parts/fields.js';
-import { formatValue, readMember } from './draft.js';
+import { readMember } from './draft.js';
+import { renderNumber } from './number-field.js';
 import type { Editing } from './setting-field.js';
 
 /** What the contract allows in the name of a purpose. */
@@ -35,15 +36,12 @@ function pointTo(name: string): string {
   return `${PURPOSES}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
 }
 
-function renderPurpose(name: string, { draft, change }: Editing): TemplateResult {
+function renderPurpose(name: string, editing: Editing): TemplateResult {
+  const { change } = editing;
   const pointer = pointTo(name);
   return html`<fieldset class="purpose">
     <legend><code>${name}</code></legend>
-    ${PURPOSE_SETTINGS.map((setting) =>
-      renderDemand(name, setting, readMember(draft, `${pointer}${setting.pointer}`), (value) => {
-        change?.(`${pointer}${setting.pointer}`, value);
-      }),
-    )}
+    ${PURPOSE_SETTINGS.map((setting) => renderDemand(name, setting, `${pointer}${setting.pointer}`, editing))}
     <button type="button" class="danger" @click=${() => change?.(pointer, null)}>Remove ${name}</button>
   </fieldset>`;
 }
@@ -51,36 +49,36 @@ function renderPurpose(name: string, { draft, change }: Editing): TemplateResult
 function renderDemand(
   name: string,
   { title, does, breaks, form }: Setting,
-  value: unknown,
-  change: (value: unknown) => void,
+  pointer: string,
+  editing: Editing,
 ): TemplateResult {
+  const value = readMember(editing.draft, pointer);
   const take = (event: Event): void => {
-    const { value: text } = event.currentTarget as HTMLInputElement | HTMLSelectElement;
-    change(text === '' ? null : form.kind === 'number' ? Number(text) : text);
+    const { value: text } = event.currentTarget as HTMLSelectElement;
+    editing.change?.(pointer, text === '' ? null : text);
   };
+  const words = html`<span class="faint">${does} ${breaks ?? ''}</span>`;
+  if (form.kind === 'number') {
+    const range = { minimum: form.minimum, maximum: form.maximum, empty: 'as the policy' };
+    return html`<div>
+      ${renderNumber({ pointer, label: title, name: `${title} for ${name}`, value, ...range }, editing)} ${words}
+    </div>`;
+  }
   return html`<label>
     ${title}
-    ${
-      form.kind === 'choice'
-        ? html`<select aria-label=${`${title} for ${name}`} @change=${take}>
-            <option value="" .selected=${value === undefined}>as the policy</option>
-            ${form.choices.map(
+    <select aria-label=${`${title} for ${name}`} @change=${take}>
+      <option value="" .selected=${value === undefined}>as the policy</option>
+      ${
+        form.kind === 'choice'
+          ? form.choices.map(
               (choice) =>
                 html`<option value=${String(choice.value)} .selected=${choice.value === value}>
                   ${choice.label}
                 </option>`,
-            )}
-          </select>`
-        : html`<input
-            type="number"
-            aria-label=${`${title} for ${name}`}
-            min="1"
-            max=${form.kind === 'number' ? form.maximum : nothing}
-            placeholder="as the policy"
-            .value=${value === undefined ? '' : formatValue(value)}
-            @change=${take}
-          />`
-    }
-    <span class="faint">${does} ${breaks ?? ''}</span>
+            )
+          : nothing
+      }
+    </select>
+    ${words}
   </label>`;
 }

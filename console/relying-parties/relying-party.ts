@@ -8,13 +8,16 @@ import { call, type Schemas } from '../shell/api.js';
 import { Problem } from '../shell/problem.js';
 import { linkTo } from '../shell/router.js';
 import type { OpenView, Page, View } from '../shell/view.js';
-import { renderDifferences, renderDryRun, renderWaiting } from './change-review.js';
+import { renderDifferences, renderDryRun, renderWaiting, renderWarnings } from './change-review.js';
 import { copySettings, mergeDraft, toBody, writeMember } from './draft.js';
+import { findDraft, keepDraft } from './kept-drafts.js';
 import { renderMigration } from './migration.js';
 import { renderState } from './relying-parties.js';
-import { SCENARIOS, type Scenario } from './scenarios.js';
-import { renderSetting } from './setting-field.js';
+import { apply, Questions } from './question.js';
+import { type Remark, renderSetting } from './setting-field.js';
 import { SETTING_GROUPS } from './setting-groups.js';
+import { describeStoring } from './store-question.js';
+import { renderBar, renderPlaces } from './change-bar.js';
 
 export const RELYING_PARTY: View = {
   path: 'relying-parties/{rpId}',
@@ -37,6 +40,8 @@ class RelyingPartyView implements OpenView {
   /** Absent for a relying party without a successor. */
   #migration: Loading<Schemas['MigrationProgress']> | undefined;
   readonly #confirmation: Confirmation;
+  readonly #questions: Questions;
+  readonly #remarks = new Map<string, Remark>();
   /** What the draft began with. */
   #party: Schemas['RelyingParty'] | undefined;
   #base: CompleteSettings | undefined;
@@ -49,9 +54,10 @@ class RelyingPartyView implements OpenView {
   constructor(page: Page) {
     this.#page = page;
     this.#confirmation = new Confirmation(page.update);
+    this.#questions = new Questions(page);
     this.#stored = load(page, async (signal) => {
       const party = await this.#read(signal);
-      this.#begin(party);
+      this.#resume(party);
       const path = { rpId: party.rpId };
       this.#migration =
         party.successor === null
@@ -91,8 +97,13 @@ class RelyingPartyView implements OpenView {
 
   #renderParty(party: Schemas['RelyingParty']): TemplateResult {
     const [base, draft] = [this.#base!, this.#draft!];
+    const remark = (pointer: string, wrong: Remark): void => {
+      this.#remarks.set(pointer, wrong);
+      this.#page.update();
+    };
     const change = this.#mayWrite
       ? (pointer: string, value: unknown): void => {
+          this.#remarks.delete(pointer);
           this.#edit(writeMember(this.#draft!, pointer, value));
         }
       : undefined;
@@ -101,20 +112,40 @@ class RelyingPartyView implements OpenView {
         ${party.name} ${renderState(party)}
         <span class="faint">version ${party.version}, changed ${renderTime(party.updatedAt)}</span>
       </p>
-      ${party.warnings.length === 0 ? nothing : renderWarnings(party.warnings)}
+      ${
+        party.warnings.length === 0
+          ? nothing
+          : html`<section class="verdict warn">
+              ${renderWarnings('What browsers and authenticators will not do now', party.warnings)}
+            </section>`
+      }
       ${this.#waiting ? renderWaiting(this.#waiting) : nothing}
       ${this.#migration ? renderLoading(this.#migration, renderMigration) : nothing}
-      ${this.#mayWrite ? this.#renderScenarios() : renderLacking()}
+      ${this.#mayWrite ? this.#renderQuestions(party, base) : renderLacking()}
       ${this.#mayWrite ? this.#renderChange(party) : nothing}
       <section aria-label="Settings">
         ${SETTING_GROUPS.map(
           ([title, pointers]) => html`
             <h2>${title}</h2>
-            ${pointers.map((pointer) => renderSetting(pointer, { base, draft, change }))}
+            ${pointers.map((pointer) =>
+              renderSetting(pointer, { base, draft, change, remark, remarks: this.#remarks }),
+            )}
           `,
         )}
       </section>
+      ${this.#mayWrite ? renderBar(listDifferences(base, draft).length, this.#drop) : nothing}
     `;
+  }
+
+  /** Goes on with the change that the reader left, if there is one. */
+  #resume(party: Schemas['RelyingParty']): void {
+    const kept = findDraft(party.rpId);
+    if (!kept) {
+      this.#begin(party);
+      return;
+    }
+    [this.#party, this.#base, this.#draft] = [kept.party, kept.base, kept.draft];
+    this.#theirs = party.version === kept.party.version ? undefined : party;
   }
 
   #begin(party: Schemas['RelyingParty']): void {
@@ -125,33 +156,19 @@ class RelyingPartyView implements OpenView {
 
   #edit(draft: CompleteSettings): void {
     this.#draft = draft;
+    keepDraft({ party: this.#party!, base: this.#base!, draft });
     this.#page.update();
   }
 
-  #renderScenarios(): TemplateResult {
-    return html`<section class="box" aria-labelledby="scenarios">
-      <h2 id="scenarios">What would happen if …</h2>
-      <p>Answers whom a change would refuse. Nothing is stored.</p>
-      <div class="actions">
-        ${SCENARIOS.map(
-          (scenario) =>
-            html`<button
-              @click=${() => {
-                this.#play(scenario);
-              }}
-            >
-              … ${scenario.question}?
-            </button>`,
-        )}
-      </div>
-    </section>`;
-  }
-
-  /** Tries a scenario on top of what is stored. */
-  #play({ changes }: Scenario): void {
-    this.#edit(changes.reduce((draft, [pointer, value]) => writeMember(draft, pointer, value), this.#base!));
-    this.#try();
-    requestAnimationFrame(() => document.querySelector('#change')?.scrollIntoView({ block: 'start' }));
+  #renderQuestions(party: Schemas['RelyingParty'], stored: CompleteSettings): TemplateResult {
+    return this.#questions.render({
+      party,
+      stored,
+      active: this.#active.value,
+      take: (changes) => {
+        this.#edit(apply(this.#draft!, changes));
+      },
+    });
   }
 
   #renderChange(party: Schemas['RelyingParty']): TemplateResult {
@@ -166,9 +183,11 @@ class RelyingPartyView implements OpenView {
       ${renderDifferences(differences, 'What it changes')}
       ${this.#theirs ? this.#renderConflict(this.#theirs) : nothing}
       <div class="actions">
-        <button class=${isTried ? '' : 'primary'} @click=${this.#try}>Whom would this refuse?</button>
+        <button class=${isTried ? '' : 'primary'} ?disabled=${this.#remarks.size > 0} @click=${this.#try}>
+          Whom would this refuse?
+        </button>
         ${
-          isTried
+          isTried && this.#remarks.size === 0
             ? html`<button
                 class="primary"
                 @click=${() => {
@@ -177,13 +196,16 @@ class RelyingPartyView implements OpenView {
               >
                 Store the change …
               </button>`
-            : html`<span class="faint">First see whom it refuses, then store it.</span>`
+            : html`<span class="faint">
+                ${this.#remarks.size > 0 ? 'First correct the field below that has a remark.' : 'First see whom it refuses, then store it.'}
+              </span>`
         }
         <button @click=${this.#drop}>Drop the change</button>
       </div>
       ${
         this.#dryRun?.of === this.#draft
-          ? renderLoading(this.#dryRun!.answer, (answer) => renderDryRun(answer, this.#active.value))
+          ? html`${renderLoading(this.#dryRun!.answer, (answer) => renderDryRun(answer, this.#active.value))}
+            ${renderPlaces(this.#dryRun!.answer.error)}`
           : nothing
       }
     </section>`;
@@ -202,6 +224,7 @@ class RelyingPartyView implements OpenView {
 
   readonly #drop = (): void => {
     [this.#theirs, this.#dryRun] = [undefined, undefined];
+    this.#remarks.clear();
     this.#edit(this.#base!);
   };
 
@@ -236,33 +259,16 @@ class RelyingPartyView implements OpenView {
 
   #askToPut(party: Schemas['RelyingParty']): void {
     const draft = this.#draft!;
-    const differences = listDifferences(this.#base!, draft);
-    const { wouldRefuse = [] } = this.#dryRun?.answer.value ?? {};
-    const refused = wouldRefuse.reduce(
-      (sum, { credentials, purpose }) => sum + (purpose === undefined ? credentials : 0),
-      0,
-    );
     this.#confirmation.ask({
-      title: `Store the change of ${party.rpId}?`,
-      consequences: [
-        `${String(differences.length)} ${differences.length === 1 ? 'setting changes' : 'settings change'}: ${differences.map(({ pointer }) => pointer).join(', ')}.`,
-        refused === 0
-          ? 'No passkey that exists is refused by it.'
-          : `${refused.toLocaleString('en')} passkeys that exist are refused from then on.`,
-        'It counts on every replica within seconds, also for ceremonies that have begun.',
-        ...(differences.some(({ weakens }) => weakens) ? [this.#foretellApproval()] : []),
-        'The audit log records it with your identity.',
-      ],
-      action: 'Store the change',
+      ...describeStoring({
+        rpId: party.rpId,
+        differences: listDifferences(this.#base!, draft),
+        dryRun: this.#dryRun?.answer.value,
+        active: this.#active.value,
+        needsApproval: this.#page.caller.grant.approvalNeeded.includes('relying-parties:write'),
+      }),
       run: () => this.#put(draft, party.version),
     });
-  }
-
-  /** What becomes of a change that demands less. */
-  #foretellApproval(): string {
-    return this.#page.caller.grant.approvalNeeded.includes('relying-parties:write')
-      ? 'It demands less of ceremonies, so it waits for the approval of a second identity. Until then nothing changes.'
-      : 'It demands less of ceremonies, and counts at once: the access policy asks for no approval.';
   }
 
   async #put(draft: CompleteSettings, version: number): Promise<void> {
@@ -273,18 +279,10 @@ class RelyingPartyView implements OpenView {
     this.#waiting = 'requestedBy' in answer ? answer : undefined;
     toast(this.#waiting ? 'The change waits for a second identity.' : 'The change is stored.');
     this.#dryRun = undefined;
+    this.#edit(this.#base!);
     this.#stored.reload();
     this.#active.reload();
   }
-}
-
-function renderWarnings(warnings: Schemas['PolicyWarnings']): TemplateResult {
-  return html`<section class="verdict warn">
-    <h2>What browsers and authenticators will not do now</h2>
-    <ul>
-      ${warnings.map(({ pointer, detail }) => html`<li><code>${pointer}</code> ${detail}</li>`)}
-    </ul>
-  </section>`;
 }
 
 function renderLacking(): TemplateResult {

@@ -4,6 +4,7 @@ import type { CompleteSettings } from '../explain/setting-differences.js';
 import { APPLIES, type Choice, type Setting } from '../explain/setting.js';
 import { toLocal, toUtc } from '../parts/time.js';
 import { formatValue, readMember } from './draft.js';
+import { renderNumber } from './number-field.js';
 import { renderPurposes } from './purposes-field.js';
 
 export interface Editing {
@@ -12,6 +13,20 @@ export interface Editing {
   readonly draft: CompleteSettings;
   /** Absent if the caller may only look. */
   readonly change: ((pointer: string, value: unknown) => void) | undefined;
+  /** By pointer, what was typed and is no value, so that it is not in the draft. */
+  readonly remarks: ReadonlyMap<string, Remark>;
+  readonly remark: (pointer: string, remark: Remark) => void;
+}
+
+/** What is wrong with what somebody has typed. */
+export interface Remark {
+  readonly typed: string;
+  readonly text: string;
+}
+
+/** The id of a setting's box on the page. */
+export function nameBox(pointer: string): string {
+  return `setting-${pointer.slice(1).replaceAll('/', '-')}`;
 }
 
 /** Shows a setting: its value, and inside what each choice does and breaks. */
@@ -20,7 +35,7 @@ export function renderSetting(pointer: string, editing: Editing): TemplateResult
   const [before, value] = [readMember(editing.base, pointer), readMember(editing.draft, pointer)];
   const isChanged = JSON.stringify(before) !== JSON.stringify(value);
   const { title, does, breaks, appliesTo, standard } = setting;
-  return html`<details class="card setting">
+  return html`<details class="card setting" id=${nameBox(pointer)}>
     <summary>
       <span class="title">${title}</span>
       <span class="value">${formatSetting(setting, value)}</span>
@@ -36,7 +51,10 @@ export function renderSetting(pointer: string, editing: Editing): TemplateResult
   </details>`;
 }
 
-function formatSetting({ form }: Setting, value: unknown): string {
+/** @param setting undefined for one that the form does not know */
+export function formatSetting(setting: Setting | undefined, value: unknown): string {
+  if (!setting) return formatValue(value);
+  const { form } = setting;
   if (form.kind === 'number' && typeof value === 'number') return `${value.toLocaleString('en')} ${form.unit}`;
   if (form.kind !== 'choices' || !Array.isArray(value)) return formatValue(value);
   return value.map((each) => form.choices.find((choice) => choice.value === each)?.label ?? String(each)).join(', ');
@@ -50,19 +68,16 @@ function renderForm({ pointer, title, form, standard }: Setting, value: unknown,
     case 'choices':
       return renderChoices({ title, choices: form.choices, value, standard }, form.ordered, change);
     case 'number':
-      return html`<label>
-        ${title}, in ${form.unit}
-        <input
-          type="number"
-          min=${form.minimum}
-          max=${form.maximum}
-          .value=${String(value)}
-          @change=${onInput((text) => {
-            change(Number(text));
-          })}
-        />
-        <span class="faint">From ${form.minimum} to ${form.maximum.toLocaleString('en')}.</span>
-      </label>`;
+      return renderNumber(
+        {
+          pointer,
+          label: title.toLowerCase().includes(form.unit) ? title : `${title}, in ${form.unit}`,
+          minimum: form.minimum,
+          maximum: form.maximum,
+          value,
+        },
+        editing,
+      );
     case 'lines':
       return html`<label>
         ${title}, one a line

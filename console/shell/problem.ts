@@ -33,7 +33,7 @@ export class Problem extends Error {
 
 /** What a person can do, for the problems that do not say it. */
 const NEXT_STEPS: Readonly<Record<string, string>> = {
-  'request-malformed': 'Correct what is named below.',
+  'request-malformed': 'Correct what is named here.',
   'caller-unidentified': 'Start the console with a certificate that is valid now.',
   'permission-denied': 'Ask whoever keeps the access policy for the permission.',
   'relying-party-denied': 'Ask whoever keeps the access policy to grant this relying party.',
@@ -67,9 +67,12 @@ export function renderProblem(error: unknown, retry?: () => void): TemplateResul
       ${[status === 0 ? '' : String(status), error.slug, reason].filter(Boolean).join(' · ')}
       ${instance === undefined ? nothing : html` · request <code>${instance}</code>`}
     </p>
-    ${retry ? html`<button @click=${retry}>Try again</button>` : nothing}
+    ${retry && !SAME_AGAIN.has(status) ? html`<button @click=${retry}>Try again</button>` : nothing}
   </section>`;
 }
+
+/** The answers that the same request would get again. */
+const SAME_AGAIN: ReadonlySet<number> = new Set([400, 409, 413, 422]);
 
 function renderFailure(error: unknown, retry?: () => void): TemplateResult {
   return html`<section class="problem" role="alert">

@@ -65,6 +65,8 @@ function follow(): void {
   // A reader of the screen hears the new heading; a changed filter leaves the focus where it is.
   if (moved) document.querySelector<HTMLElement>('main h1')?.focus();
   if (moved) scrollTo(0, 0);
+  // On a narrow screen the views are a row that scrolls.
+  document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
 }
 
 function open(place: Place, caller: Caller): Opened {

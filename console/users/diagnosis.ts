@@ -10,6 +10,7 @@ const WEIGHTS: Readonly<Record<Finding['weight'], readonly [kind: string, label:
   blocks: ['bad', 'This stops every sign-in'],
   may: ['warn', 'Perhaps'],
   fine: ['good', 'Not the cause'],
+  unseen: ['warn', 'Not seen'],
 };
 
 const VERDICTS = { accepted: ['good', 'accepted'], limited: ['warn', 'perhaps'], refused: ['bad', 'refused'] } as const;

@@ -53,19 +53,95 @@ await test('The policy of a relying party, in the console', async (suite) => {
     await page.getByRole('dialog').getByRole('button', { name: 'Store the change' }).click();
   };
 
+  const answer = page.getByRole('region', { name: 'If we demanded device-bound passkeys' });
+  const bar = page.getByRole('region', { name: 'Not stored yet' });
+  const typeNumber = async (title: string, text: string): Promise<void> => {
+    await setting(title).getByRole('spinbutton').fill(text);
+    await setting(title).getByRole('spinbutton').press('Tab');
+  };
+
   await suite.test('answers in one step what would happen if device-bound passkeys were demanded', async () => {
     await goToParty();
     await page.getByRole('button', { name: 'we demanded device-bound passkeys' }).click();
-    await review.getByRole('heading', { name: 'This would refuse 3 of 4 active passkeys.' }).waitFor();
-    assert.match(await review.innerText(), /Google Password Manager\s+ea9b8d66.*3\s+backup-state-denied/s);
-    assert.match(await review.innerText(), /\/policy\/backup\s+any\s+device-bound/);
-    await setting('Synced or device-bound').getByText('changed').waitFor();
+    await answer.getByRole('heading', { name: 'This would refuse 3 of 4 active passkeys.' }).waitFor();
+    const text = await answer.innerText();
+    assert.match(text, /Google Password Manager\s+ea9b8d66.*3\s+backup-state-denied/s);
+    assert.match(text, /\/policy\/backup\s+any\s+device-bound/);
+    // What the question adds of itself, and what would be so without it.
+    assert.match(text, /the question also asks browsers for one.*\/policy\/attestation\/conveyance\s+none\s+direct/s);
+    assert.match(text, /Without what the question adds.*no passkey can be registered/s);
+    assert.match(text, /Who can no longer do what\s+\S/);
+    assert.equal(await page.getByRole('button', { name: /Store/ }).count(), 0);
+    assert.equal(await answer.locator('button.primary').count(), 0);
     const { version, policy } = await lead.getRelyingParty(RP);
     assert.deepEqual([version, policy.backup], [1, 'any']);
     assert.equal(await page.locator('img').count(), 0);
-    await review.getByRole('button', { name: 'Drop the change' }).click();
-    await review.waitFor({ state: 'detached' });
+    await answer.getByRole('button', { name: 'Close the answer' }).click();
+    await answer.waitFor({ state: 'detached' });
   });
+
+  await suite.test(
+    'keeps the change of its author beside a question, and while they look at another view',
+    async () => {
+      await goToParty();
+      await openSetting('Life of a challenge');
+      await typeNumber('Life of a challenge', '90');
+      await bar.getByText('Your change: one setting, not stored').waitFor();
+      await page.getByRole('button', { name: 'we demanded device-bound passkeys' }).click();
+      await answer.getByRole('heading', { name: /This would refuse/ }).waitFor();
+      assert.match(await review.innerText(), /Life of a challenge\s.*90 seconds/s);
+      assert.doesNotMatch(await review.innerText(), /device-bound/);
+      await open.go('users', 'Users');
+      await goToParty();
+      assert.match(await review.innerText(), /Life of a challenge\s.*90 seconds/s);
+      await page.getByRole('button', { name: 'we demanded device-bound passkeys' }).click();
+      await answer.getByRole('button', { name: 'Add it to your change' }).click();
+      await bar.getByText('Your change: 3 settings, not stored').waitFor();
+      await page.setViewportSize(NARROW);
+      await page.evaluate(() => {
+        scrollTo(0, document.body.scrollHeight / 2);
+      });
+      await bar.getByRole('button', { name: 'See your change' }).click();
+      const after = review.locator('td', { hasText: 'device-bound' });
+      const { x, width } = (await after.boundingBox())!;
+      assert.ok(x >= 0 && x + width <= NARROW.width, 'the value is in sight');
+      assert.ok(await bar.getByRole('button', { name: 'Drop it' }).isVisible());
+      await page.setViewportSize(WIDE);
+    },
+  );
+
+  await suite.test(
+    'names in words what is stored and how many passkeys it refuses, with a button of danger',
+    async () => {
+      await askWhom(/This would refuse 3 of 4/);
+      await review.getByRole('button', { name: 'Store the change …' }).click();
+      const dialog = page.getByRole('dialog');
+      const text = await dialog.innerText();
+      assert.match(text, /3 of 4 passkeys are refused from then on\./);
+      assert.match(text, /Synced or device-bound: any → device-bound/);
+      assert.doesNotMatch(text, /\/policy\//);
+      assert.equal(await dialog.getByRole('button', { name: 'Store the change' }).getAttribute('class'), 'danger');
+      await dialog.getByRole('button', { name: 'Cancel' }).click();
+      await bar.getByRole('button', { name: 'Drop it' }).click();
+      await review.waitFor({ state: 'detached' });
+    },
+  );
+
+  await suite.test(
+    'says at the field that a number is none, and neither sends it nor takes nothing for 0',
+    async () => {
+      await goToParty();
+      await openSetting('Life of a challenge');
+      for (const text of ['', '0', '1.5', '999999999']) {
+        await typeNumber('Life of a challenge', text);
+        await setting('Life of a challenge').getByText('Give a whole number from').waitFor();
+        assert.equal(await review.count(), 0);
+      }
+      await typeNumber('Life of a challenge', '100');
+      await setting('Life of a challenge').getByText('Give a whole number from').waitFor({ state: 'detached' });
+      await review.getByRole('button', { name: 'Drop the change' }).click();
+    },
+  );
 
   await suite.test('explains each choice: what it does, what it breaks, and the default', async () => {
     await openSetting('User verification');
@@ -94,6 +170,13 @@ await test('The policy of a relying party, in the console', async (suite) => {
     await setting('Origins').getByRole('textbox').press('Tab');
     await review.getByRole('button', { name: 'Whom would this refuse?' }).click();
     assert.match(await review.getByRole('alert').innerText(), /\/origins/);
+    assert.equal(await review.getByRole('button', { name: 'Try again' }).count(), 0);
+    await review.getByRole('button', { name: 'Origins' }).click();
+    assert.ok(
+      await setting('Origins')
+        .getByRole('textbox')
+        .evaluate((field) => field === document.activeElement),
+    );
     assert.equal(await review.getByRole('button', { name: /Store/ }).count(), 0);
     await review.getByRole('button', { name: 'Drop the change' }).click();
     assert.equal((await lead.getRelyingParty(RP)).version, 2);
@@ -127,7 +210,10 @@ await test('The policy of a relying party, in the console', async (suite) => {
     await lead.putRelyingParty(RP, { ...theirs, policy: { ...theirs.policy, challengeTtlSeconds: 60 } });
     await review.getByRole('button', { name: 'Whom would this refuse?' }).click();
     await review.getByText('Somebody else has changed the relying party meanwhile').waitFor();
-    assert.match(await review.innerText(), /Life of a challenge\s+\/policy\/challengeTtlSeconds\s+120\s+60/);
+    assert.match(
+      await review.innerText(),
+      /Life of a challenge\s+\/policy\/challengeTtlSeconds\s+120 seconds\s+60 seconds/,
+    );
     await review.getByRole('button', { name: 'Take their changes over, and keep mine' }).click();
     await askWhom(/This would refuse none/);
     await store();
@@ -167,7 +253,7 @@ await test('The policy of a relying party, in the console', async (suite) => {
       await goToParty();
       assert.deepEqual(await open.findBarriers(), []);
       await page.getByRole('button', { name: 'we demanded device-bound passkeys' }).click();
-      await review.getByRole('heading', { name: /This would refuse/ }).waitFor();
+      await answer.getByRole('heading', { name: /This would refuse/ }).waitFor();
       for (const summary of await page.locator('details.setting > summary').all()) await summary.click();
       for (const size of [WIDE, NARROW]) {
         await page.setViewportSize(size);
