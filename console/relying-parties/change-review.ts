@@ -57,7 +57,7 @@ export function renderDryRun({ wouldRefuse, warnings }: DryRun, active: number |
         : nothing
     }
     ${wouldRefuse.length === 0 ? nothing : renderRefused(wouldRefuse)}
-    ${warnings.length === 0 ? nothing : renderWarnings('What browsers and authenticators will not do', warnings)}
+    ${warnings.length === 0 ? nothing : renderWarnings(html`<h3>What browsers and authenticators will not do</h3>`, warnings)}
     <p class="faint">
       A dry run: nothing is stored. It judges the passkeys that exist. Whom a registration would refuse, the warnings
       say.
@@ -66,8 +66,8 @@ export function renderDryRun({ wouldRefuse, warnings }: DryRun, active: number |
 }
 
 /** What the service says of settings that are allowed, and do not do what their author may expect. */
-export function renderWarnings(title: string, warnings: Schemas['PolicyWarnings']): TemplateResult {
-  return html`<h3>${title}</h3>
+export function renderWarnings(heading: TemplateResult, warnings: Schemas['PolicyWarnings']): TemplateResult {
+  return html`${heading}
     <ul>
       ${warnings.map(
         ({ pointer, detail }) =>

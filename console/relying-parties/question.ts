@@ -100,13 +100,13 @@ export class Questions {
         answers,
         ({ whole, alone }) => html`
           ${renderDryRun(whole, active)}
-          ${alone && alone.warnings.length > 0 ? renderWarnings('Without what the question adds', alone.warnings) : nothing}
+          ${alone && alone.warnings.length > 0 ? renderWarnings(html`<h3>Without what the question adds</h3>`, alone.warnings) : nothing}
         `,
       )}
       ${
         breaks.length === 0
           ? nothing
-          : html`<h4>Who can no longer do what</h4>
+          : html`<h3>Who can no longer do what</h3>
               <ul>
                 ${breaks.map((each) => html`<li>${each}</li>`)}
               </ul>`

@@ -116,7 +116,7 @@ class RelyingPartyView implements OpenView {
         party.warnings.length === 0
           ? nothing
           : html`<section class="verdict warn">
-              ${renderWarnings('What browsers and authenticators will not do now', party.warnings)}
+              ${renderWarnings(html`<h2>What browsers and authenticators will not do now</h2>`, party.warnings)}
             </section>`
       }
       ${this.#waiting ? renderWaiting(this.#waiting) : nothing}

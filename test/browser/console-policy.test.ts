@@ -140,7 +140,7 @@ await test('The policy of a relying party, in the console', async (suite) => {
       await typeNumber('Life of a challenge', '100');
       await setting('Life of a challenge').getByText('Give a whole number from').waitFor({ state: 'detached' });
       await review.getByRole('button', { name: 'Drop the change' }).click();
-    await openSetting('Life of a challenge');
+      await openSetting('Life of a challenge');
     },
   );
 
