@@ -9,6 +9,7 @@ import { makeLogSigners, SampleLog } from '../test/support/sample-log.js';
 import { formatVerifierKey } from '../src/tlog/keys.js';
 
 const DIRECTORY = mkdtempSync(join(tmpdir(), 'audit-verify-'));
+const ALTERED = 'the event was altered, or is another one than was logged: its hash is not that of the proof';
 const SIZE = 40;
 const LOG = new SampleLog(SIZE);
 const LINES = await LOG.export(0, SIZE, await LOG.makeCheckpoint(SIZE), SIZE);
@@ -236,9 +237,7 @@ describe('npm run audit:verify', () => {
     });
   });
 
-  it('proves that one event is in the log', async () => {
-    const at = 7;
-    const event = write('event.json', JSON.stringify(JSON.parse(LOG.events[at]!), null, 2));
+  const proveEvent = async (at: number): Promise<string> => {
     const document = {
       leafIndex: at,
       leafHash: LOG.leaves[at]!.toString('base64url'),
@@ -246,7 +245,13 @@ describe('npm run audit:verify', () => {
       proof: (await makeInclusionProof(LOG.reader, at, SIZE)).map((hash) => hash.toString('base64url')),
       checkpoint: await LOG.makeCheckpoint(SIZE),
     };
-    const path = write('proof.json', JSON.stringify(document));
+    return write(`proof-${String(at)}.json`, JSON.stringify(document));
+  };
+
+  it('proves that one event is in the log', async () => {
+    const at = 7;
+    const event = write('event.json', JSON.stringify(JSON.parse(LOG.events[at]!), null, 2));
+    const path = await proveEvent(at);
     const holds = await run([event, '--proof', path, '--key', KEY]);
     expect(holds).toMatchObject({ code: 0, stderr: '' });
     expect(holds.stdout).toContain(`${event} verifies:\n  log      passkey-manager/test\n`);
@@ -256,7 +261,18 @@ describe('npm run audit:verify', () => {
     const keys = ['--key', KEY, '--key', write('newer.pub', `${newer!}\n`)];
     expect(await run(['-', '--proof', path, ...keys], LOG.events[at]!)).toMatchObject({ code: 0 });
     const other = await run(['-', '--proof', path, '--key', KEY], LOG.events[at + 1]!);
-    expect(other).toEqual({ code: 1, stdout: '', stderr: '- does not verify: the proof is for another event\n' });
+    expect(other).toEqual({ code: 1, stdout: '', stderr: `- does not verify: ${ALTERED}\n` });
+  });
+
+  it('says that the proof of an event covers the pseudonym of its user, and no user id', async () => {
+    const at = LOG.events.findIndex((event) => 'user' in (JSON.parse(event!) as object));
+    const { user, ...record } = JSON.parse(LOG.events[at]!) as { user: { uid: string } };
+    const shown = { ...record, user: { uid: 'ada', uid_alt: user.uid } };
+    const args = ['-', '--proof', await proveEvent(at), '--key', KEY];
+    const { code, stdout } = await run(args, JSON.stringify(shown));
+    expect(code).toBe(0);
+    expect(stdout).toContain(`  user     pseudonym ${user.uid}; nothing proves which user id it stands for\n`);
+    expect(stdout).not.toContain('ada');
   });
 
   it.each([

@@ -150,12 +150,13 @@ function formatExport({ from, to, events, erased, checkpoint, span, since, ancho
   return formatTable(rows);
 }
 
-function formatProvedEvent({ leafIndex, id, type, time, checkpoint }: ProvedEvent): string {
+function formatProvedEvent({ leafIndex, id, type, time, pseudonym, checkpoint }: ProvedEvent): string {
   const { origin, size, root } = checkpoint;
   return formatTable([
     ['log', origin],
     ['event', `${id}, ${type}, of ${time}`],
     ['place', `leaf ${String(leafIndex)} of ${String(size)}`],
+    ['user', pseudonym && `pseudonym ${pseudonym}; nothing proves which user id it stands for`],
     ['tree', `root ${root.toString('base64')}`],
     ['signed', formatSignatures(checkpoint)],
   ]);

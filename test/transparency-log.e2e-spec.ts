@@ -76,7 +76,7 @@ describe('the transparency log', () => {
     const keys = parseVerifierKeys(await text('/v1/audit/key'));
     expect(verifyEvent(event, proof, keys)).toMatchObject({ id: metadata.uid, type: 'credential.verify' });
     expect(() => verifyEvent(event.replace('credential.verify', 'credential.revoke'), proof, keys)).toThrow(
-      'for another event',
+      'the event was altered, or is another one than was logged',
     );
   });
 

@@ -8,10 +8,14 @@ export interface LoggedEvent {
   /** The slug of the problem or of the reason. */
   readonly reason: string;
   readonly detail: string;
+  /** Why somebody did it, in the words of the caller. */
+  readonly why: string;
   /** The SPIFFE ID, `unidentified`, or the name of the program that acted on its own. */
   readonly actor: string;
   readonly address: string;
   readonly userId: string;
+  /** What the log has in the place of the user id; empty if the service shows it as it was logged. */
+  readonly pseudonym: string;
   readonly rpId: string;
   /** The id of the credential, or its credential id where there is no other. */
   readonly credential: string;
@@ -48,6 +52,7 @@ export function readLoggedEvent(event: unknown): LoggedEvent {
     outcome: members['class_uid'] === 2004 ? 'finding' : failed ? 'failure' : 'success',
     reason: toText(members['status_code']),
     detail: toText(members['status_detail']),
+    why: toText(facts['status_reason']),
     actor: toText(actor['app_uid']) || toText(actor['app_name']),
     address: toText(source['ip']) || toText(source['name']),
     userId:
@@ -55,6 +60,7 @@ export function readLoggedEvent(event: unknown): LoggedEvent {
       (entity['type'] === 'User' ? toText(entity['uid']) : toText(toMembers(entity['user'])['uid'])) ||
       toText(toMembers(evidence['user'])['uid']) ||
       toText(credential['user_uid']),
+    pseudonym: toText(of('user')['uid_alt']) || toText(toMembers(facts['user'])['uid_alt']),
     rpId: toText(facts['rp_id']),
     credential: toText(credential['uid']) || toText(credential['credential_id']),
     finding: toText(of('finding_info')['title']),

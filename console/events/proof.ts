@@ -11,6 +11,8 @@ export interface Proof {
   /** What does not hold, in a sentence. */
   readonly fault?: string;
   readonly proved?: ProvedEvent;
+  /** The proof and the verifier keys as the service answered them, for a verification elsewhere. */
+  readonly papers?: { readonly proof: string; readonly keys: string };
   /** The hashes from the event to the root. */
   readonly steps?: number;
   /** The events of the checkpoint that the browser keeps, which the checkpoint of the proof continues. */
@@ -37,21 +39,22 @@ export async function proveEvent(id: string, text: string, service: string, sign
   }
   const keys = await readText('/v1/audit/key', {}, { signal });
   const kept = readKept(service);
+  const papers = { proof, keys };
   let proved: ProvedEvent;
   try {
     const former = kept && kept.keys !== keys ? [parseVerifierKeys(kept.keys)] : [];
     proved = verifyEvent(text, proof, parseVerifierKeys(keys), former);
   } catch (error) {
-    return { kind: 'fails', fault: `${capitalise((error as Error).message)}.` };
+    return { kind: 'fails', fault: `${capitalise((error as Error).message)}.`, papers };
   }
-  if (proved.id !== id) return { kind: 'fails', fault: `The service showed another event, ${proved.id}.` };
+  if (proved.id !== id) return { kind: 'fails', fault: `The service showed another event, ${proved.id}.`, papers };
   const steps = (JSON.parse(proof) as { proof: unknown[] }).proof.length;
-  if (!kept) return { kind: 'holds', proved, steps };
+  if (!kept) return { kind: 'holds', proved, steps, papers };
   const before = openBefore(kept);
   const fault = await findForeign(before, proved, signal);
   return fault === undefined
-    ? { kind: 'holds', proved, steps, keptSize: before.size }
-    : { kind: 'fails', fault, proved, steps };
+    ? { kind: 'holds', proved, steps, keptSize: before.size, papers }
+    : { kind: 'fails', fault, proved, steps, papers };
 }
 
 const UNPROVED =

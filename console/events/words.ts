@@ -61,12 +61,12 @@ const DEEDS: Readonly<Partial<Record<AuditEventType, Deed>>> = {
 
 /** Says in a sentence what happened. */
 export function describeEvent(event: LoggedEvent): string {
-  const { type, outcome, actor, userId, rpId, finding, reason } = event;
+  const { type, outcome, actor, userId, rpId, finding, reason, why } = event;
   const who = shortenId(actor) || 'Somebody';
   const about = `${userId === '' ? '' : ` of user ${userId}`}${rpId === '' ? '' : nameParty(type, rpId)}`;
   if (outcome === 'finding') return `${finding || type}${about === '' ? '' : `:${about}`}`;
   const [did, refused] = (DEEDS as Readonly<Record<string, Deed | undefined>>)[type] ?? [`did ${type}`, type];
-  if (outcome === 'success') return `${who} ${did}${about}`;
+  if (outcome === 'success') return `${who} ${did}${about}${why === '' ? '' : `: ${why}`}`;
   return `${who} was refused ${refused}${about}${reason === '' ? '' : `: ${reason}`}`;
 }
 

@@ -126,6 +126,12 @@ function without(keys: readonly VerifierKey[], others: readonly VerifierKey[]): 
   return keys.filter((key) => !known.has(formatVerifierKey(key))).map(nameKey);
 }
 
+/** Says if the service names the keys by which the browser watches the log. */
+export function isSameKeys(kept: Kept, keys: string): boolean {
+  const [former, present] = [parseVerifierKeys(kept.keys), parseVerifierKeys(keys)];
+  return without(present, former).length === 0 && without(former, present).length === 0;
+}
+
 export function nameKey({ name, keyId, algorithm }: VerifierKey): string {
   return `${name}+${keyId} (${algorithm})`;
 }

@@ -19,6 +19,8 @@ const PROOF = {
   checkpoint: CHECKPOINT,
 };
 
+const ALTERED = 'the event was altered, or is another one than was logged: its hash is not that of the proof';
+
 const prove = (event: unknown, proof: unknown = PROOF): unknown =>
   verifyEvent(JSON.stringify(event), JSON.stringify(proof), KEYS);
 
@@ -35,9 +37,9 @@ describe('an event and its inclusion proof', () => {
       checkpoint: await log.makeCheckpoint(1),
     };
     const shown = { ...logged, unmapped: { credential: { user_uid: 'ada' }, user: { uid: 'ada', uid_alt: '~x' } } };
-    expect(prove(shown, proof)).toMatchObject({ id: 'an-event' });
+    expect(prove(shown, proof)).toMatchObject({ id: 'an-event', pseudonym: '~x' });
     const { user: _, ...unnamed } = shown.unmapped;
-    expect(() => prove({ ...shown, unmapped: unnamed }, proof)).toThrow('the proof is for another event');
+    expect(() => prove({ ...shown, unmapped: unnamed }, proof)).toThrow(ALTERED);
   });
 
   it('prove the place of the event in the tree', () => {
@@ -65,7 +67,25 @@ describe('an event and its inclusion proof', () => {
     ['with a user who stands nowhere in it', { ...EVENT, unmapped: { user: { uid: 'ada', uid_alt: 'eve' } } }],
     ['that is its neighbour', JSON.parse(LOG.events[INDEX + 1]!)],
   ])('do not verify for an event %s', (_, event) => {
-    expect(() => prove(event)).toThrow('the proof is for another event');
+    expect(() => prove(event)).toThrow(ALTERED);
+  });
+
+  it('prove the stand-in of the user, and no user id that is shown in its place', () => {
+    for (const uid of ['ada', 'eve'])
+      expect(prove({ ...EVENT, user: { uid, uid_alt: 'é😀' } })).toMatchObject({ pseudonym: 'é😀' });
+    expect(prove({ kind: 'event', leafIndex: INDEX, event: EVENT })).toMatchObject({ pseudonym: 'é😀' });
+  });
+
+  it.each([
+    ['as the service shows it', { ...EVENT, metadata: { ...EVENT.metadata, sequence: INDEX + 1 } }],
+    ['as a line of an export', { kind: 'event', leafIndex: INDEX + 1, event: EVENT }],
+  ])('do not verify for an event that shows another place, %s', (_, event) => {
+    expect(() => prove(event)).toThrow('the event shows place 124 of the log, and has place 123');
+  });
+
+  it('do not verify for an event whose place is no number', () => {
+    const event = { ...EVENT, metadata: { ...EVENT.metadata, sequence: '123' } };
+    expect(() => prove(event)).toThrow('the event shows place "123" of the log, and has place 123');
   });
 
   it.each<[string, Record<string, unknown>, RegExp]>([

@@ -42,8 +42,12 @@ export interface ProvedEvent {
   readonly type: string;
   /** RFC 3339 */
   readonly time: string;
+  /** The user's stand-in, which the proof covers. It covers no user id that the service shows in its place. */
+  readonly pseudonym: string | undefined;
   readonly checkpoint: SignedCheckpoint;
 }
+
+const ALTERED = 'the event was altered, or is another one than was logged: its hash is not that of the proof';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -67,16 +71,27 @@ export function verifyEvent(
     const [leafIndex, treeSize] = [demandCount(document, 'leafIndex'), demandCount(document, 'treeSize')];
     const { proof, checkpoint: note } = document;
     if (!Array.isArray(proof) || typeof note !== 'string') throw new LineFault('lacks its hashes or its checkpoint');
-    if (!isSameHash(hash, demandHash(document['leafHash']))) throw new LineFault('is for another event');
+    if (!isSameHash(hash, demandHash(document['leafHash']))) throw new ExportError(ALTERED);
     const checkpoint = new KeyHistory(keys, former).open(note);
     if (checkpoint.size !== treeSize) throw new LineFault('is for another tree than its checkpoint');
     const inclusion = { index: leafIndex, size: treeSize, leafHash: hash, root: checkpoint.root };
     if (!verifyInclusion({ ...inclusion, proof: proof.map(demandHash) })) {
       throw new LineFault('does not lead from the event to the root that its checkpoint signs');
     }
-    return { leafIndex, checkpoint, ...readNames(record) };
+    const place = readPlace(shown);
+    if (place !== undefined && place !== leafIndex) {
+      throw new ExportError(`the event shows place ${format(place)} of the log, and has place ${format(leafIndex)}`);
+    }
+    return { leafIndex, checkpoint, pseudonym: readPseudonym(shown, record), ...readNames(record) };
   });
 }
+
+/** The place that the event shows, which its hash does not cover; undefined if it shows none. */
+function readPlace({ kind, leafIndex, metadata }: Members): unknown {
+  return kind === 'event' ? leafIndex : (metadata as Members | undefined)?.['sequence'];
+}
+
+const format = (value: unknown): string => JSON.stringify(value);
 
 /**
  * Restores the record as it was logged. The API adds the event's place in the log and replaces the user's pseudonym
@@ -111,12 +126,19 @@ function restorePseudonym(
   return { record: JSON.parse(text) as Members, isNamed };
 }
 
+/** An event that names no user id in the place of a stand-in is shown as it was logged. */
+function readPseudonym(shown: Members, record: Members): string | undefined {
+  const of = (members: unknown): Members => ((members as Members | undefined)?.['user'] ?? {}) as Members;
+  const uid = of(shown)['uid_alt'] ?? of(shown['unmapped'])['uid_alt'] ?? of(record)['uid'];
+  return typeof uid === 'string' ? uid : undefined;
+}
+
 function readNames(record: Members): Pick<ProvedEvent, 'id' | 'type' | 'time'> {
-  const { metadata, time, type_name: type } = record as { metadata?: Members; time?: unknown; type_name?: unknown };
+  const { metadata, time } = record as { metadata?: Members; time?: unknown };
   const at = new Date(Number(time));
   return {
     id: String(metadata?.['uid']),
-    type: String(metadata?.['event_code'] ?? type),
+    type: String(metadata?.['event_code'] ?? record['type_name']),
     time: Number.isNaN(at.getTime()) ? 'no time' : at.toISOString(),
   };
 }

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { signCheckpoint } from '../../src/tlog/checkpoint.js';
 import { readLogSigners } from '../../src/tlog/keys.js';
 import { ConsoleStage, NARROW, type OpenConsole } from './console-stage.ts';
 
+const VERIFY = fileURLToPath(new URL('../../dist/commands/audit-verify.js', import.meta.url));
 const RP_ID = 'shop.example';
 const LATEST = 'WHERE size = (SELECT max(size) FROM audit_checkpoint)';
 
@@ -30,12 +34,28 @@ await test('The console as a witness of the log', async (suite) => {
 
   await suite.test('verifies an event in the page, and says how', async () => {
     await openEvent(auditor, 'operator created the relying party shop.example');
-    await page.getByRole('heading', { name: 'The event is in the log' }).waitFor();
+    await page.getByRole('heading', { name: 'This event was not altered since it was logged' }).waitFor();
     await text(/^The hash of the event is leaf \d+ of the log\.$/);
     await text(/ed25519 [0-9a-f]{8} and ml-dsa-44 [0-9a-f]{8} signed this root/);
-    await text('This browser does not watch the log yet');
+    await text('The keys are those that the service names. This browser does not watch the log yet');
     assert.match(await page.locator('pre').innerText(), /"event_code": "relying-party.create"/);
     assert.deepEqual(await auditor.findBarriers(), []);
+  });
+
+  await suite.test('saves the event, its proof and the keys, which verify elsewhere as the page says', async () => {
+    const directory = await mkdtemp(join(stage.dataDir, 'papers-'));
+    for (const name of ['event', 'proof', 'keys']) {
+      const [download] = await Promise.all([
+        page.waitForEvent('download'),
+        page.getByRole('button', { name: `Save the ${name}` }).click(),
+      ]);
+      await download.saveAs(join(directory, download.suggestedFilename()));
+    }
+    const line = await page.getByText(/^npm run audit:verify -- /).innerText();
+    const { stdout } = await promisify(execFile)(process.execPath, [VERIFY, ...line.split(' ').slice(4)], {
+      cwd: directory,
+    });
+    assert.match(stdout, /^event-\S+\.json verifies:/);
   });
 
   await suite.test('keeps a checkpoint, and demands that the log continues it', async () => {
@@ -53,8 +73,10 @@ await test('The console as a witness of the log', async (suite) => {
 
   await suite.test('verifies an event against the checkpoint that it keeps, too', async () => {
     await openEvent(auditor, 'operator created the relying party shop.example');
-    await page.getByRole('heading', { name: 'The event is in the log' }).waitFor();
-    assert.match(await verdict().innerText(), /The log continues the \d+ events that this browser saw\./);
+    await page.getByRole('heading', { name: 'This event was not altered since it was logged' }).waitFor();
+    const words = await verdict().innerText();
+    assert.match(words, /The log continues the \d+ events that this browser saw\./);
+    assert.match(words, /The keys are those by which this browser watches the log\./);
   });
 
   await suite.test('shows in red that an event was altered by SQL', async () => {
@@ -62,13 +84,14 @@ await test('The console as a witness of the log', async (suite) => {
                       WHERE type = 'relying-party.create' AND event LIKE '%shop.example%'`);
     await page.reload();
     await page.getByRole('heading', { name: 'The event does not verify' }).waitFor();
-    await text('The proof is for another event.');
+    await text(/^The event was altered, or is another one than was logged: /);
+    assert.equal(await page.getByRole('button', { name: /^Save the (event|proof|keys)$/ }).count(), 3);
     await text('operator created the relying party evil.example');
     assert.deepEqual(await auditor.findBarriers(), []);
     await stage.sql(`UPDATE audit_event SET event = replace(event, 'evil.example', 'shop.example')
                       WHERE type = 'relying-party.create'`);
     await page.reload();
-    await page.getByRole('heading', { name: 'The event is in the log' }).waitFor();
+    await page.getByRole('heading', { name: 'This event was not altered since it was logged' }).waitFor();
   });
 
   await suite.test('shows in red that an event was inserted by SQL', async () => {

@@ -46,10 +46,14 @@ await test('The console of an auditor, with texts and numbers that others chose'
     assert.equal(await page.getByLabel('User id').inputValue(), HOSTILE);
     await demandText();
     await link.click();
-    await page.getByRole('heading', { name: 'The event is in the log' }).waitFor();
+    await page.getByRole('heading', { name: 'This event was not altered since it was logged' }).waitFor();
     assert.ok((await page.locator('.facts').innerText()).includes(VISIBLE));
     const json = JSON.parse(await page.locator('pre').innerText()) as { unmapped: { status_reason: string } };
     assert.equal(json.unmapped.status_reason, REASON);
+    const facts = await page.locator('.facts').innerText();
+    assert.match(facts, /The log has the pseudonym \S+; which user it stands for, the service says\./);
+    assert.ok(facts.includes(REASON));
+    assert.match(await page.locator('.verdict').innerText(), /It does not cover which user that is/);
     await demandText();
   });
 
