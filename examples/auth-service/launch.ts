@@ -25,7 +25,9 @@ export async function launchPasskeyManager(env: NodeJS.ProcessEnv, logFile?: str
   const launched = launch('Passkey Manager', new URL('../../dist/src/main.js', import.meta.url), env, logFile);
   const url = await waitForOutput(launched, /https:\/\/127\.0\.0\.1:\d+/);
   const managementUrl = await waitForOutput(launched, /http:\/\/127\.0\.0\.1:\d+/);
-  await waitUntil(launched, async () => (await fetch(`${managementUrl}/health/ready`)).ok);
+  // Without a limit, an answer that never comes would outlast the deadline of the start.
+  const ask = () => fetch(`${managementUrl}/health/ready`, { signal: AbortSignal.timeout(5_000) });
+  await waitUntil(launched, async () => (await ask()).ok);
   return { ...launched, url, managementUrl };
 }
 
