@@ -61,12 +61,19 @@ export function requireOwnPage({ method, headers }: IncomingMessage, origin: str
   if (method !== 'GET' && headers.origin !== origin) throw new Refusal(403, 'origin-foreign');
 }
 
+/** How long requests that run may take after the end has begun. */
+const GRACE_MS = 2_000;
+
 /** `disconnect`: the demo, which has started this program, is gone. */
 function stopOnRequest(server: Server, site: Site): void {
   for (const cause of ['SIGINT', 'SIGTERM', 'disconnect'] as const) {
     process.once(cause, () => {
       server.close(site.close);
       server.closeIdleConnections();
+      // A request of the page that still waits for an answer must not keep the site alive.
+      setTimeout(() => {
+        server.closeAllConnections();
+      }, GRACE_MS).unref();
       process.channel?.unref();
     });
   }
