@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from '../parts/html.js';
 import { renderProblem } from '../shell/problem.js';
+import { saveFile } from '../parts/save.js';
 import { renderTime } from '../parts/time.js';
 import type { Reading } from './reading.js';
 
@@ -80,7 +81,7 @@ function renderFacts({ bytes, took, digest, range, file }: Reading): TemplateRes
       file
         ? html`<button
             @click=${() => {
-              save(file, name);
+              saveFile(name, file);
             }}
           >
             Save the file
@@ -89,20 +90,9 @@ function renderFacts({ bytes, took, digest, range, file }: Reading): TemplateRes
     }`;
 }
 
-function save(file: Blob, name: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  // The browser has begun to read it by then.
-  setTimeout(() => {
-    URL.revokeObjectURL(link.href);
-  }, 60_000);
-}
-
 const format = (count: number): string => count.toLocaleString('en');
 
-export function formatBytes(bytes: number): string {
+function formatBytes(bytes: number): string {
   if (bytes < 1_000) return `${String(bytes)} bytes`;
   if (bytes < 1_000_000) return `${(bytes / 1_000).toFixed(1)} kB`;
   return `${(bytes / 1_000_000).toFixed(1)} MB`;

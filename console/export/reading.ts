@@ -81,7 +81,7 @@ export class Reading {
       this.state = isFault ? 'refused' : signal.aborted ? 'stopped' : 'broken';
     }
     this.took = performance.now() - this.began;
-    this.digest = toHex(hash.digest());
+    this.digest = hash.digest().toHex();
     if (keep && this.bytes > 0) this.file = new Blob(kept, { type: 'application/x-ndjson' });
     if (!leaving.aborted) this.#update();
   }
@@ -103,8 +103,4 @@ async function* readAll(stream: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncG
     // A reader that goes before the end must not leave the service writing.
     await reader.cancel().catch(() => undefined);
   }
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
